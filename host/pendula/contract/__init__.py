@@ -1,0 +1,66 @@
+"""The contract: formats, graph, step, noise, memories, registers and link, in one place.
+
+Standard library only. Gateware, twin, host and documentation are built from it; nothing here
+depends on them. :data:`CONTRACT_ID` names this version of it.
+"""
+
+from dataclasses import asdict
+
+from pendula.contract import noise, protocol, registers, step
+from pendula.contract.digest import digest
+from pendula.contract.graph import OffsetGraph, grid
+from pendula.contract.memory import Memory, memory_layouts
+from pendula.contract.numbers import Interval, NumberFormat, Overflow
+from pendula.contract.physics import FUNCTIONS, PHYSICS, Physics, get_physics
+from pendula.contract.spec import ArraySpec, Term
+from pendula.contract.step import InitialState
+from pendula.contract.tables import build_tables
+
+__all__ = [
+    "CONTRACT_ID", "PHYSICS", "ArraySpec", "InitialState", "Interval", "Memory", "NumberFormat",
+    "OffsetGraph", "Overflow", "Physics", "Term", "build_tables", "describe_contract",
+    "get_physics", "grid", "memory_layouts",
+]
+
+
+def _describe_physics(physics: Physics) -> dict[str, object]:
+    spec = ArraySpec(physics=physics, nodes=2, offsets=(-1, 1), segments=1)
+    scales = {name: str(FUNCTIONS[name].reach) for name in (*physics.u, *physics.v, *physics.basis)
+              if name in FUNCTIONS}
+    gains = {term.name: term.gain_f_bits
+             for term in (spec.coupling_term, *spec.local_terms, spec.noise_term)}
+    layouts = {memory.name: [asdict(field) for field in layout.fields]
+               for memory, layout in memory_layouts(spec).items()}
+    return {"code": physics.code, "u": physics.u, "v": physics.v, "basis": physics.basis,
+            "state": str(spec.state), "scales": scales, "gains": gains, "layouts": layouts}
+
+
+def describe_contract() -> dict[str, object]:
+    """Return, as plain data, all that two sides must agree on."""
+    return {
+        "protocol": {
+            "version": protocol.VERSION,
+            "max_request_bytes": protocol.MAX_REQUEST_BYTES,
+            "opcodes": {op.name: [op.value, protocol.ARGUMENTS[op],
+                                  protocol.RESPONSE_BODY.get(op, protocol.Hello.FORMAT)]
+                        for op in protocol.Opcode},
+            "statuses": {status.name: status.value for status in protocol.Status},
+        },
+        "memories": {memory.name: memory.value for memory in Memory},
+        "registers": [[r.name.name, r.name.value, r.access, r.width, r.signed, r.reset]
+                      for r in registers.REGISTERS],
+        "readout": {flag.name: flag.value for flag in registers.Readout},
+        "initial": {state.name: state.value for state in InitialState},
+        "pixel": [step.PIXEL_SHIFT, step.PIXEL_HI],
+        "noise": {
+            "rounds": noise.CHASKEY_ROUNDS,
+            "tag": noise.SEED_TAG,
+            "zero_state": noise.ZERO_STATE,
+            "first_words": [next(noise.NoiseStream(seed, 1)) for seed in (0, 1)],
+            "alias": [[row.threshold, row.alias] for row in noise.alias_table()],
+        },
+        "physics": {name: _describe_physics(physics) for name, physics in PHYSICS.items()},
+    }
+
+
+CONTRACT_ID = digest(describe_contract())

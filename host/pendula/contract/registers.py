@@ -1,0 +1,89 @@
+"""The register map: all registers are 32 bits wide on the link, little-endian."""
+
+import enum
+from dataclasses import dataclass
+
+__all__ = ["REGISTERS", "REGISTER_BITS", "Access", "Readout", "Register", "RegisterName"]
+
+REGISTER_BITS = 32
+
+
+class Access(enum.StrEnum):
+    """Who may write a register."""
+
+    READ_WRITE = "rw"
+    READ_ONLY = "r"
+
+
+class RegisterName(enum.IntEnum):
+    """Address of a register."""
+
+    SEED_LO = 0
+    SEED_HI = 1
+    INITIAL = 2
+    INITIAL_GAIN = 3
+    SEGMENTS = 4
+    STOP_STEP = 5
+    READOUT = 6
+    PIXEL_GAIN = 7
+    PIXEL_OFFSET = 8
+    SATURATIONS = 16
+    CYCLES = 17
+    FRAMES_DROPPED = 18
+
+
+class Readout(enum.IntFlag):
+    """Bits of the READOUT register."""
+
+    PIXEL = 1        # 8-bit pixels instead of raw states
+    ALL = 2          # hidden nodes as well
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """One register.
+
+    Parameters
+    ----------
+    name : RegisterName
+        Name and address.
+    access : Access
+        Who may write it.
+    width : int
+        Bits that the device keeps; reads extend them by the sign where `signed`.
+    signed : bool
+        Whether the value is two's complement.
+    reset : int
+        Value after power-up.
+    doc : str
+        Meaning and unit.
+    """
+
+    name: RegisterName
+    access: Access
+    width: int
+    signed: bool
+    reset: int
+    doc: str
+
+
+_RW, _R = Access.READ_WRITE, Access.READ_ONLY
+
+REGISTERS: tuple[Register, ...] = (
+    Register(RegisterName.SEED_LO, _RW, 32, False, 0, "Low word of the 64-bit seed"),
+    Register(RegisterName.SEED_HI, _RW, 32, False, 0, "High word of the 64-bit seed"),
+    Register(RegisterName.INITIAL, _RW, 3, False, 0, "Initial state (InitialState)"),
+    Register(RegisterName.INITIAL_GAIN, _RW, 18, True, 0,
+             "Gain of a Gaussian initial state, in units of the noise gain"),
+    Register(RegisterName.SEGMENTS, _RW, 13, False, 1, "Time segments of the program"),
+    Register(RegisterName.STOP_STEP, _RW, 32, False, (1 << 32) - 1,
+             "Steps after which a sample stops; all ones runs the whole program"),
+    Register(RegisterName.READOUT, _RW, 2, False, 0, "What a sample returns (Readout)"),
+    Register(RegisterName.PIXEL_GAIN, _RW, 16, True, 0, "Pixel units per raw state, times 2**20"),
+    Register(RegisterName.PIXEL_OFFSET, _RW, 32, True, 0, "Pixel at state 0, times 2**20"),
+    Register(RegisterName.SATURATIONS, _R, 32, False, 0,
+             "Clipped node updates since the last RUN began; stays at all ones"),
+    Register(RegisterName.CYCLES, _R, 32, False, 0, "Clock cycles of the last RUN; wraps"),
+    Register(RegisterName.FRAMES_DROPPED, _R, 32, False, 0,
+             "Frames refused for CRC or length since power-up; wraps"),
+)

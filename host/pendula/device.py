@@ -1,0 +1,338 @@
+"""One device interface, many backends: :func:`open` takes a URL and returns a device."""
+
+import abc
+import importlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from pendula.contract.numbers import Interval
+from pendula.contract.step import ALL_STEPS
+from pendula.errors import MissingExtraError, ProgramError, UrlError
+from pendula.program import IntArray, Program, check_array
+
+__all__ = ["BACKENDS", "AbstractDevice", "Batch", "Health", "Progress", "SampleRequest",
+           "TimeSplit", "open_device"]
+
+Progress = Callable[[int], None]
+"""Called with the number of samples finished since the last call."""
+
+_INDICES = Interval(0, (1 << 32) - 1)
+
+
+@dataclass(slots=True)
+class TimeSplit:
+    """Seconds spent on each stage since the device was opened.
+
+    Parameters
+    ----------
+    build, load, run, read : float
+        Making the simulator or bitstream; uploading and verifying; stepping; decoding.
+    """
+
+    build: float = 0.0
+    load: float = 0.0
+    run: float = 0.0
+    read: float = 0.0
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of a ``with`` block to `stage`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
+
+
+@dataclass(slots=True)
+class Health:
+    """Counters that tell whether to believe a run.
+
+    Parameters
+    ----------
+    saturations : int
+        Node updates that were clipped since the program was loaded.
+    frames_dropped : int
+        Damaged frames that the device refused.
+    retries : int
+        Requests that the host had to repeat.
+    cycles : int or None
+        Clock cycles spent in RUN, where there is a clock.
+    """
+
+    saturations: int = 0
+    frames_dropped: int = 0
+    retries: int = 0
+    cycles: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRequest:
+    """What to draw.
+
+    Parameters
+    ----------
+    count : int
+        Number of samples n.
+    seed : int
+        64-bit seed; sample i depends on (program, seed, i) alone.
+    first : int
+        Index of the first sample.
+    pixels : bool
+        8-bit pixels instead of raw states.
+    hidden : bool
+        All nodes instead of the visible ones.
+    stop_step : int
+        Steps after which to stop; ALL_STEPS runs the whole program.
+
+    Raises
+    ------
+    ProgramError
+        If a number is out of range.
+    """
+
+    count: int
+    seed: int
+    first: int = 0
+    pixels: bool = False
+    hidden: bool = False
+    stop_step: int = ALL_STEPS
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ProgramError(f"Number of samples must be positive, not {self.count}")
+        if self.first < 0 or self.first + self.count - 1 > _INDICES.hi:
+            raise ProgramError(f"Sample indices must be within 0..{_INDICES.hi}, "
+                               f"not {self.first}..{self.first + self.count - 1}")
+        if not 0 <= self.seed < 1 << 64:
+            raise ProgramError(f"Seed must be within 0..2**64-1, not {self.seed}")
+        if not 0 <= self.stop_step <= ALL_STEPS:
+            raise ProgramError(f"stop_step must be within 0..2**32-1, not {self.stop_step}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Samples.
+
+    Parameters
+    ----------
+    values : array, shape (n, V)
+        Pixels (uint8), raw states (int32), or real states (float64, from ``float://`` alone).
+        V counts the visible nodes, or all of them if `hidden` was asked for.
+    request : SampleRequest
+        What was asked for.
+    saturations : int
+        Clipped node updates of this batch.
+    cycles : int or None
+        Clock cycles of this batch, where there is a clock.
+    """
+
+    values: npt.NDArray[Any]
+    request: SampleRequest
+    saturations: int = 0
+    cycles: int | None = None
+
+
+@dataclass(slots=True)
+class NodeMemory:
+    """What the node memory holds besides the visible flags.
+
+    Parameters
+    ----------
+    uploaded : array of int, shape (N,)
+        Raw states for clamped nodes and for the initial state ``UPLOADED``.
+    clamped : array of bool, shape (N,)
+        Nodes held at their uploaded state.
+    """
+
+    uploaded: IntArray
+    clamped: npt.NDArray[np.bool_]
+
+
+class AbstractDevice(abc.ABC):
+    """An array that programs run on. Use as a context manager, or close it.
+
+    Parameters
+    ----------
+    url : str
+        Address that the device was opened with.
+    """
+
+    exact = True    # whether equal seeds give the same bits as every other exact device
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.times = TimeSplit()
+        self.health = Health()
+        self.nodes = NodeMemory(np.zeros(0, np.int64), np.zeros(0, bool))
+        self._program: Program | None = None
+
+    @property
+    def program(self) -> Program:
+        """Loaded program.
+
+        Raises
+        ------
+        ProgramError
+            If there is none.
+        """
+        if self._program is None:
+            raise ProgramError(f"{self.url} has no program: call load() first")
+        return self._program
+
+    def load(self, program: Program) -> None:
+        """Load a program; uploaded states return to zero and no node is clamped."""
+        nodes = program.spec.nodes
+        self._load(program)
+        self._program = program
+        self.nodes = NodeMemory(np.zeros(nodes, np.int64), np.zeros(nodes, bool))
+        self._set_nodes(self.nodes)
+        self.health.saturations = 0
+
+    def set_nodes(self, uploaded: npt.ArrayLike | None = None,
+                  clamped: npt.ArrayLike | None = None) -> None:
+        """Upload raw states, shape (N,), and choose the nodes that are held at them.
+
+        Raises
+        ------
+        ProgramError
+            If a shape or a state is wrong; nothing is uploaded then.
+        """
+        spec = self.program.spec
+        nodes = NodeMemory(
+            self.nodes.uploaded if uploaded is None else
+            check_array("uploaded", uploaded, (spec.nodes,), spec.state.interval),
+            self.nodes.clamped if clamped is None else
+            check_array("clamped", clamped, (spec.nodes,), Interval(0, 1)).astype(bool))
+        self._set_nodes(nodes)
+        self.nodes = nodes
+
+    def sample(self, count: int, *, seed: int, first: int = 0, pixels: bool = False,
+               hidden: bool = False, stop_step: int = ALL_STEPS,
+               progress: Progress | None = None) -> Batch:
+        """Draw samples; the arguments are those of :class:`SampleRequest`."""
+        request = SampleRequest(count=count, seed=seed, first=first, pixels=pixels, hidden=hidden,
+                                stop_step=stop_step)
+        batch = self._sample(self.program, request, progress or (lambda _: None))
+        self.health.saturations += batch.saturations
+        if batch.cycles is not None:
+            self.health.cycles = (self.health.cycles or 0) + batch.cycles
+        return batch
+
+    def forces(self, states: npt.ArrayLike, *, segment: int = 0) -> npt.NDArray[Any]:
+        """Evaluate the drift of raw states, without noise and without a step.
+
+        Parameters
+        ----------
+        states : array of int, shape (n, N)
+            Raw states. Afterwards the device holds the last of them.
+        segment : int
+            Time segment whose parameters count.
+
+        Returns
+        -------
+        array of int64, shape (n, N)
+            Forces in units of ``program.spec.force_unit_val`` (float64 in real units of x from
+            ``float://``).
+
+        Raises
+        ------
+        ProgramError
+            If a shape, a state or the segment is wrong.
+        """
+        program = self.program
+        array = np.asarray(states)
+        shape = (len(array) if array.ndim else 0, program.spec.nodes)
+        checked = check_array("states", array, shape, program.spec.state.interval)
+        if not 0 <= segment < program.segments:
+            raise ProgramError(f"segment must be within 0..{program.segments - 1}, not {segment}")
+        return self._forces(program, checked, segment)
+
+    def info(self) -> Mapping[str, Any]:
+        """Return who the device is, as plain data."""
+        return {"url": self.url, "exact": self.exact}
+
+    def close(self) -> None:
+        """Release the device."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abc.abstractmethod
+    def _load(self, program: Program) -> None: ...
+
+    @abc.abstractmethod
+    def _set_nodes(self, nodes: NodeMemory) -> None: ...
+
+    @abc.abstractmethod
+    def _sample(self, program: Program, request: SampleRequest, progress: Progress) -> Batch: ...
+
+    @abc.abstractmethod
+    def _forces(self, program: Program, states: IntArray, segment: int) -> npt.NDArray[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where the class of a URL scheme is found; imported on first use.
+
+    Parameters
+    ----------
+    module, name : str
+        Class to import: a subclass of :class:`AbstractDevice`.
+    extra : str
+        Optional part of the installation that it needs.
+    options : tuple of str
+        Options that the URL's query may hold, passed to the class as strings.
+    """
+
+    module: str
+    name: str
+    extra: str = ""
+    options: tuple[str, ...] = field(default=())
+
+
+BACKENDS: dict[str, Backend] = {
+    "float": Backend("pendula.twin.float_device", "FloatDevice"),
+    "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
+    "pysim": Backend("pendula_sim.devices", "PysimDevice", "sim"),
+    "verilator": Backend("pendula_sim.devices", "VerilatorDevice", "sim"),
+}
+
+
+def open_device(url: str) -> AbstractDevice:
+    """Open the device at `url`, for example ``twin://`` or ``verilator://``.
+
+    Raises
+    ------
+    UrlError
+        If the scheme or an option is unknown.
+    MissingExtraError
+        If the backend's part of the installation is missing.
+    """
+    parts = urlsplit(url)
+    backend = BACKENDS.get(parts.scheme)
+    if backend is None or "://" not in url:
+        known = ", ".join(f"{scheme}://" for scheme in BACKENDS)
+        raise UrlError(f"device URL must start with one of {known}, not {url!r}")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(set(options) - set(backend.options))
+    if unknown or parts.netloc or parts.path:
+        raise UrlError(f"{parts.scheme}:// takes the options {list(backend.options)}, not {url!r}")
+    try:
+        module = importlib.import_module(backend.module)
+    except ModuleNotFoundError as error:
+        if not backend.extra or (error.name or "").startswith("pendula"):
+            raise
+        raise MissingExtraError(f"{parts.scheme}:// needs {error.name}: "
+                                f"pip install 'pendula[{backend.extra}]'") from error
+    return getattr(module, backend.name)(url, **options)

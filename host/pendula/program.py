@@ -1,0 +1,278 @@
+"""A program: everything that is loaded into an array, in integers, checked against its spec."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pendula.contract.graph import OffsetGraph
+from pendula.contract.memory import STEPS_BITS
+from pendula.contract.numbers import Interval, Overflow, signed_format
+from pendula.contract.spec import ArraySpec
+from pendula.contract.step import PIXEL_HI, PIXEL_SHIFT, InitialState
+from pendula.contract.tables import build_tables
+from pendula.errors import ProgramError
+
+__all__ = ["IntArray", "Program", "check_array", "pixel_map", "random_program"]
+
+IntArray = npt.NDArray[np.int64]
+
+_PIXEL_GAIN = signed_format(16).interval
+_PIXEL_OFFSET = signed_format(32).interval
+
+
+def check_array(name: str, value: Any, shape: tuple[int, ...], within: Interval) -> IntArray:
+    """Return `value` as a read-only int64 array.
+
+    Raises
+    ------
+    ProgramError
+        If it is not integral, has another shape, or an element lies outside `within`; the message
+        names the first such element.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "iub":
+        raise ProgramError(f"{name} must hold integers, not {array.dtype}")
+    if array.shape != shape:
+        raise ProgramError(f"{name} must have shape {shape}, not {array.shape}")
+    array = array.astype(np.int64)
+    bad = np.argwhere((array < within.lo) | (array > within.hi))
+    if len(bad):
+        index = tuple(int(i) for i in bad[0])
+        raise ProgramError(
+            f"{name}{list(index)} must be within {within.lo}..{within.hi}, not {array[index]}")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program:
+    """Parameters of an array in raw integers.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array that the program runs on; ``spec.segments`` may exceed the program's.
+    graph : OffsetGraph
+        Edges that may carry a code; offsets and nodes equal the spec's.
+    codes : array of int, shape (S, N, K)
+        Coupling codes w, zero where the graph has no edge.
+    local_codes : array of int, shape (S, N, M)
+        Codes p of the local terms.
+    steps : array of int, shape (S,)
+        Steps of each time segment.
+    coupling_gain, noise_gain : array of int, shape (S,)
+        Segment gains gc and sigma.
+    local_gains : array of int, shape (S, M)
+        Segment gains gl.
+    visible : array of bool, shape (N,)
+        Nodes that are read out.
+    initial : InitialState
+        Where samples start.
+    initial_gain : int
+        Gain of a Gaussian initial state, in units of `noise_gain`.
+    pixel_gain, pixel_offset : int
+        Affine map from states to pixels (:func:`pendula.contract.step.pixel`).
+    tables : mapping of str to array of int, optional
+        Columns of the table memory; the contract's own where not given.
+    image_shape : tuple of int, optional
+        Rows and columns of the visible nodes as a picture.
+    provenance : dict
+        Where the program comes from (data hash, rule, seed, metrics); not part of the digest.
+
+    Raises
+    ------
+    ProgramError
+        If anything does not fit the spec.
+    """
+
+    spec: ArraySpec
+    graph: OffsetGraph
+    codes: IntArray
+    local_codes: IntArray
+    steps: IntArray
+    coupling_gain: IntArray
+    local_gains: IntArray
+    noise_gain: IntArray
+    visible: npt.NDArray[np.bool_]
+    initial: InitialState = InitialState.ZERO
+    initial_gain: int = 0
+    pixel_gain: int = 0
+    pixel_offset: int = 0
+    tables: Mapping[str, IntArray] = field(default_factory=dict)
+    image_shape: tuple[int, int] | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        spec, segments = self.spec, len(self.steps)
+        N, K, M = spec.nodes, len(spec.offsets), len(spec.physics.basis)
+        if (self.graph.nodes, self.graph.offsets) != (N, spec.offsets):
+            raise ProgramError(f"graph must have {N} nodes and the spec's offsets, "
+                               f"not {self.graph.nodes} nodes and {self.graph.offsets}")
+        if not 1 <= segments <= spec.segments:
+            raise ProgramError(f"segments must be within 1..{spec.segments}, not {segments}")
+        steps_hi = (1 << STEPS_BITS) - 1
+        arrays = {
+            "codes": ((segments, N, K), spec.code),
+            "local_codes": ((segments, N, M), spec.local_code),
+            "steps": ((segments,), Interval(1, steps_hi)),
+            "coupling_gain": ((segments,), spec.gain),
+            "local_gains": ((segments, M), spec.gain),
+            "noise_gain": ((segments,), spec.gain),
+            "initial_gain": ((), spec.gain),
+            "pixel_gain": ((), _PIXEL_GAIN),
+            "pixel_offset": ((), _PIXEL_OFFSET),
+        }
+        for name, (shape, within) in arrays.items():
+            array = check_array(name, getattr(self, name), shape, within)
+            object.__setattr__(self, name, array if shape else int(array))
+        visible = check_array("visible", self.visible, (N,), Interval(0, 1)).astype(bool)
+        visible.setflags(write=False)
+        object.__setattr__(self, "visible", visible)
+        object.__setattr__(self, "initial", InitialState(self.initial))
+        self._check_edges()
+        self._check_tables()
+        self._check_image_shape()
+
+    def _check_edges(self) -> None:
+        absent = ~np.array(self.graph.mask, dtype=bool)
+        bad = np.argwhere((self.codes != 0) & absent)
+        if len(bad):
+            s, i, k = (int(v) for v in bad[0])
+            raise ProgramError(f"codes[{s}, {i}, {k}] must be 0, not {self.codes[s, i, k]}: "
+                               f"node {i} has no edge with offset {self.spec.offsets[k]}")
+
+    def _check_tables(self) -> None:
+        spec = self.spec
+        tables = dict(self.tables) or build_tables(spec)
+        if list(tables) != list(spec.columns):
+            raise ProgramError(f"tables must be {list(spec.columns)}, not {list(tables)}")
+        checked = {}
+        for name, (_, width) in spec.columns.items():
+            within = Interval.symmetric(signed_format(width).hi)
+            checked[name] = check_array(f"tables[{name}]", tables[name], (spec.table_rows,), within)
+        object.__setattr__(self, "tables", checked)
+
+    def _check_image_shape(self) -> None:
+        if self.image_shape is None:
+            return
+        shape = tuple(int(side) for side in self.image_shape)
+        if len(shape) != 2 or np.prod(shape) != self.visible.sum():
+            raise ProgramError(f"image_shape must hold the {self.visible.sum()} visible nodes, "
+                               f"not {shape}")
+        object.__setattr__(self, "image_shape", shape)
+
+    @property
+    def segments(self) -> int:
+        """Number of time segments used."""
+        return len(self.steps)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of a whole sample."""
+        return int(self.steps.sum())
+
+    def arrays(self) -> dict[str, IntArray]:
+        """Return every array that the device's answers depend on, by name."""
+        names = ("codes", "local_codes", "steps", "coupling_gain", "local_gains", "noise_gain")
+        scalars = np.array([self.initial, self.initial_gain, self.pixel_gain, self.pixel_offset])
+        return ({name: getattr(self, name) for name in names}
+                | {"visible": self.visible.astype(np.int64), "scalars": scalars}
+                | {f"table.{name}": table for name, table in self.tables.items()}
+                | {"mask": np.array(self.graph.mask, dtype=np.int64)})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the spec's digest and of all arrays, in hexadecimal."""
+        sha = hashlib.sha256(bytes.fromhex(self.spec.digest))
+        for name, array in sorted(self.arrays().items()):
+            sha.update(f"{name}{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        return sha.hexdigest()
+
+    # Real values, for float models and reports
+
+    @property
+    def coupling_val(self) -> npt.NDArray[np.float64]:
+        """Coupling a step, in units of x; shape (S, N, K)."""
+        gain = self.coupling_gain * self.spec.coupling_term.unit_val
+        return self.codes * gain[:, None, None]
+
+    @property
+    def local_val(self) -> npt.NDArray[np.float64]:
+        """Local coefficients a step; shape (S, N, M)."""
+        units = np.array([term.unit_val for term in self.spec.local_terms])
+        return self.local_codes * (self.local_gains * units)[:, None, :]
+
+    @property
+    def noise_val(self) -> npt.NDArray[np.float64]:
+        """Standard deviation of the noise a step; shape (S,)."""
+        return self.noise_gain * self.spec.noise_term.unit_val
+
+    @property
+    def initial_val(self) -> float:
+        """Standard deviation of a Gaussian initial state."""
+        return self.initial_gain * self.spec.noise_term.unit_val
+
+    def states_val(self, x_raw: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the real values of raw states."""
+        return np.asarray(x_raw) * 2.0**-self.spec.state.f_bits
+
+
+def random_program(spec: ArraySpec, rng: np.random.Generator, *, segments: int = 2,
+                   steps: int = 3, initial: InitialState = InitialState.UNIFORM,
+                   noisy: bool = True) -> Program:
+    """Return a program with random codes and gains of moderate size, all nodes visible.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array; all edges that stay on the line are present.
+    rng : numpy.random.Generator
+        Source of the codes and gains.
+    segments, steps : int
+        Number of time segments and steps of each.
+    initial : InitialState
+        Where samples start.
+    noisy : bool
+        Whether the noise gains are non-zero.
+    """
+    graph = OffsetGraph.full(spec.nodes, spec.offsets)
+    N, K, M = spec.nodes, len(spec.offsets), len(spec.physics.basis)
+
+    def draw(within: Interval, *shape: int) -> IntArray:
+        return rng.integers(within.lo, within.hi + 1, shape)
+
+    def gains(*shape: int) -> IntArray:
+        return draw(spec.gain, *shape) // 8
+
+    return Program(
+        spec=spec, graph=graph,
+        codes=draw(spec.code, segments, N, K) * np.array(graph.mask),
+        local_codes=draw(spec.local_code, segments, N, M),
+        steps=np.full(segments, steps),
+        coupling_gain=gains(segments), local_gains=gains(segments, M),
+        noise_gain=abs(gains(segments)) * noisy,
+        visible=np.ones(N, dtype=bool),
+        initial=initial, initial_gain=spec.gain.hi // 4,
+        **pixel_map(spec, -1.0 if spec.physics.overflow is Overflow.SATURATE else 0.0, 1.0),
+        provenance={"rule": "random"})
+
+
+def pixel_map(spec: ArraySpec, black_val: float, white_val: float) -> dict[str, int]:
+    """Return the `pixel_gain` and `pixel_offset` that show `black_val` as 0 and `white_val` as 255.
+
+    Raises
+    ------
+    ProgramError
+        If the gain does not fit its register.
+    """
+    span_raw = (white_val - black_val) * 2**spec.state.f_bits
+    gain = round(PIXEL_HI * 2**PIXEL_SHIFT / span_raw)
+    if not _PIXEL_GAIN.lo <= gain <= _PIXEL_GAIN.hi:
+        raise ProgramError(f"white_val - black_val must be larger, not {white_val - black_val}: "
+                           f"pixel_gain would be {gain}")
+    return {"pixel_gain": gain, "pixel_offset": round(-gain * black_val * 2**spec.state.f_bits)}
