@@ -19,11 +19,11 @@ _LAZY = {
     "ArraySpec": ("pendula.contract", "ArraySpec"),
     "Batch": ("pendula.device", "Batch"),
     "Program": ("pendula.program", "Program"),
-    "compare": ("pendula.compare", "compare"),
+    "compare": ("pendula.comparison", "compare"),
     "load": ("pendula.modelfile", "load"),
     "open": ("pendula.device", "open_device"),
     "save": ("pendula.modelfile", "save"),
-    "train": ("pendula.train", "train"),
+    "train": ("pendula.training", "train"),
 }
 
 __all__ = sorted(_LAZY)  # noqa: PLE0605

@@ -190,6 +190,7 @@ class AbstractDevice(abc.ABC):
     def load(self, program: Program) -> None:
         """Load a program; uploaded states return to zero and no node is clamped."""
         nodes = program.spec.nodes
+        self._program = None
         self._load(program)
         self._program = program
         self.nodes = NodeMemory(np.zeros(nodes, np.int64), np.zeros(nodes, bool))

@@ -1,0 +1,90 @@
+"""Shapes and signatures that the array and the link share; all widths come from the contract."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from pendula.contract import registers
+from pendula.contract.memory import Memory, RowLayout, memory_layouts
+from pendula.contract.registers import RegisterName
+from pendula.contract.spec import ArraySpec
+
+__all__ = ["MEMORY_READ_LATENCY", "Byte", "ByteStream", "Job", "MemoryBus", "Packet",
+           "PacketStream", "RegisterValues", "row_shape", "register_shape"]
+
+MEMORY_READ_LATENCY = 2
+"""Cycles from an address on a :class:`MemoryBus` to its data."""
+
+Byte = unsigned(8)
+ByteStream = stream.Signature(Byte)
+
+
+class Packet(data.Struct):
+    """One byte of a packet."""
+
+    data: 8
+    last: 1
+
+
+PacketStream = stream.Signature(Packet)
+
+
+class Job(data.Struct):
+    """What the array does next: draw one sample, or evaluate one force vector."""
+
+    force: 1
+    index: 32       # sample index, or segment where `force`
+
+
+def row_shape(layout: RowLayout) -> data.StructLayout:
+    """Return the hardware layout of a memory row."""
+    members = {}
+    for field in layout.fields:
+        item = signed(field.width) if field.signed else unsigned(field.width)
+        members[field.name] = item if field.count == 1 else data.ArrayLayout(item, field.count)
+    return data.StructLayout(members)
+
+
+def register_shape(register: registers.Register) -> Shape:
+    """Return the hardware shape of a register."""
+    return signed(register.width) if register.signed else unsigned(register.width)
+
+
+RegisterValues = data.StructLayout({
+    register.name.name.lower(): register_shape(register)
+    for register in registers.REGISTERS if register.access is registers.Access.READ_WRITE})
+"""All writable registers, by lower-case name."""
+
+
+class MemoryBus(wiring.Signature):
+    """Access to the array's memories, seen from the link. Only while the array is idle.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array whose memories are reached.
+
+    Members
+    -------
+    memory : :py:`Out(Memory)`
+        Memory to address.
+    row : :py:`Out(range(rows))`
+        Row of that memory.
+    write : :py:`Out(1)`
+        Write `write_data` in this cycle.
+    write_data : :py:`Out(width)`
+        Row to write, in the low bits.
+    read_data : :py:`In(width)`
+        Row that was addressed :data:`MEMORY_READ_LATENCY` cycles ago, in the low bits.
+    """
+
+    def __init__(self, spec: ArraySpec) -> None:
+        layouts = memory_layouts(spec).values()
+        width = max(layout.width for layout in layouts)
+        super().__init__({
+            "memory": Out(Memory),
+            "row": Out(range(max(layout.rows for layout in layouts))),
+            "write": Out(1),
+            "write_data": Out(width),
+            "read_data": In(width),
+        })
