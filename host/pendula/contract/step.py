@@ -17,7 +17,8 @@ from pendula.contract.spec import ArraySpec
 from pendula.contract.tables import table_index
 
 __all__ = ["ALL_STEPS", "PIXEL_HI", "PIXEL_SHIFT", "InitialState", "ProgramLike", "Trajectory",
-           "forces", "initial_state", "integrate", "node_force", "pixel", "run_sample"]
+           "basis_values", "combine", "coupling_sum", "forces", "initial_state", "integrate",
+           "node_force", "pixel", "run_sample"]
 
 PIXEL_SHIFT = 20                 # fraction bits of the pixel gain
 PIXEL_HI = 255
@@ -63,27 +64,59 @@ class ProgramLike(Protocol):
     def initial_gain(self) -> int: ...                     # noqa: D102
 
 
+def coupling_sum(codes: Sequence[int], u: Sequence[int], v: Sequence[Sequence[int]]) -> int:
+    """Return ``sum_k w_k * sum_r u_r * v_kr``.
+
+    Parameters
+    ----------
+    codes : sequence of int, shape (K,)
+        Coupling codes w.
+    u : sequence of int, shape (R,)
+        Functions of the node itself.
+    v : sequence of sequence of int, shape (K, R)
+        Functions of the neighbours.
+    """
+    return sum(code * sum(a * b for a, b in zip(u, neighbour, strict=True))
+               for code, neighbour in zip(codes, v, strict=True))
+
+
+def combine(spec: ArraySpec, coupling: int, coupling_gain: int, local_products: Sequence[int],
+            local_gains: Sequence[int]) -> int:
+    """Return the drift: the coupling and the products ``p_m * h_m``, scaled and aligned."""
+    drift = coupling_gain * coupling << spec.align_bits(spec.coupling_term)
+    for term, product, gain in zip(spec.local_terms, local_products, local_gains, strict=True):
+        drift += gain * product << spec.align_bits(term)
+    return drift
+
+
+def basis_values(spec: ArraySpec, x: int, tabled: Mapping[str, int]) -> list[int]:
+    """Return h_m(x) for every basis function; `tabled` holds the columns of the table row of x."""
+    exact = {STATE: x, ONE: 1}
+    return [exact[name] if name in exact else tabled[f"h{m}"]
+            for m, name in enumerate(spec.physics.basis)]
+
+
 def node_force(program: ProgramLike, segment: int, node: int, x: Sequence[int]) -> int:
     """Return the drift of one node in the state `x`, with ``spec.drift_f_bits`` fraction bits."""
     spec = program.spec
-    row = table_index(spec, x[node])
-    coupling = 0
-    for rank in range(spec.physics.rank):
-        u = int(program.tables[f"u{rank}"][row]) if spec.physics.u else 1
-        v = program.tables[f"v{rank}"]
-        coupling += u * sum(
-            int(code) * int(v[table_index(spec, x[node + offset])])
-            for code, offset in zip(program.codes[segment][node], spec.offsets, strict=True)
-            if 0 <= node + offset < spec.nodes)
-    term = spec.coupling_term
-    drift = int(program.coupling_gain[segment]) * coupling << spec.align_bits(term)
-    for m, (term, name) in enumerate(zip(spec.local_terms, spec.physics.basis, strict=True)):
-        value = {STATE: x[node], ONE: 1}.get(name)
-        if value is None:
-            value = int(program.tables[f"h{m}"][row])
-        product = int(program.local_codes[segment][node][m]) * value
-        drift += int(program.local_gains[segment][m]) * product << spec.align_bits(term)
-    return drift
+    rank = range(spec.physics.rank)
+
+    def row(state: int) -> dict[str, int]:
+        index = table_index(spec, state)
+        return {name: int(table[index]) for name, table in program.tables.items()}
+
+    present = [k for k, offset in enumerate(spec.offsets) if 0 <= node + offset < spec.nodes]
+    neighbours = [row(x[node + spec.offsets[k]]) for k in present]
+    own = row(x[node])
+    coupling = coupling_sum(
+        [int(program.codes[segment][node][k]) for k in present],
+        [own[f"u{r}"] if spec.physics.u else 1 for r in rank],
+        [[neighbour[f"v{r}"] for r in rank] for neighbour in neighbours])
+    products = [int(code) * value for code, value in
+                zip(program.local_codes[segment][node], basis_values(spec, x[node], own),
+                    strict=True)]
+    return combine(spec, coupling, int(program.coupling_gain[segment]), products,
+                   [int(gain) for gain in program.local_gains[segment]])
 
 
 def integrate(spec: ArraySpec, x: int, drift: int, noise_gain: int, xi: int) -> tuple[int, bool]:
