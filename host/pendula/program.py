@@ -1,6 +1,7 @@
 """A program: everything that is loaded into an array, in integers, checked against its spec."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,7 +161,7 @@ class Program:
         if self.image_shape is None:
             return
         shape = tuple(int(side) for side in self.image_shape)
-        if len(shape) != 2 or np.prod(shape) != self.visible.sum():
+        if len(shape) != 2 or min(shape) < 1 or math.prod(shape) != self.visible.sum():
             raise ProgramError(f"image_shape must hold the {self.visible.sum()} visible nodes, "
                                f"not {shape}")
         object.__setattr__(self, "image_shape", shape)

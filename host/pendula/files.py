@@ -1,0 +1,29 @@
+"""Files that appear whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["replacing"]
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, to be written; it replaces `path` at the end.
+
+    The temporary path has the same suffix, and is gone after an error or an interruption.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
