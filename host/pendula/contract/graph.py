@@ -79,8 +79,8 @@ def grid(rows: int, columns: int, radius: int, cell: int = 1) -> OffsetGraph:
     Node ``(row * columns + column) * cell + member``; edges that wrap round a row are masked.
     """
     if min(rows, columns, radius, cell) < 1:
-        raise ContractError(
-            f"rows, columns, radius and cell must be positive, not {rows}, {columns}, {radius}, {cell}")
+        raise ContractError("rows, columns, radius and cell must be positive, "
+                            f"not {rows}, {columns}, {radius}, {cell}")
     nodes = rows * columns * cell
     span = range(-radius, radius + 1)
     offsets = sorted({(dy * columns + dx) * cell + dm

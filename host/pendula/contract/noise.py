@@ -149,7 +149,8 @@ def _weights() -> list[int]:
     variance = SIGMA_RAW**2 - (pitch**2 - 1) / 6        # the triangle itself adds the rest
     density = [math.exp(-((_centre(cell) / 2) ** 2) / (2 * variance)) for cell in range(CELLS // 2)]
     total = 1 << (CELL_BITS + THRESHOLD_BITS - 1)
-    ideal = [value * total / sum(density) for value in density]
+    mass = math.fsum(density)                           # the same on every version of Python
+    ideal = [value * total / mass for value in density]
     weights = [int(value) for value in ideal]
     by_rest = sorted(range(len(ideal)), key=lambda cell: weights[cell] - ideal[cell])
     for cell in by_rest[: total - sum(weights)]:        # largest remainders first

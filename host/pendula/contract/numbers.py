@@ -54,7 +54,7 @@ class Interval:
     @property
     def signed_bits(self) -> int:
         """Width of the narrowest two's complement integer that holds every member."""
-        return 1 + max(self.hi.bit_length(), (-self.lo - 1).bit_length() if self.lo < 0 else 0)
+        return 1 + max(self.hi, ~self.lo).bit_length()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,8 @@ class NumberFormat:
 
     def __post_init__(self) -> None:
         if self.i_bits < 1 or self.f_bits < 0:
-            raise ContractError(
-                f"NumberFormat must have i_bits >= 1 and f_bits >= 0, not {self.i_bits}, {self.f_bits}"
-            )
+            raise ContractError("NumberFormat must have i_bits >= 1 and f_bits >= 0, "
+                                f"not {self.i_bits}, {self.f_bits}")
 
     def __str__(self) -> str:
         return f"SQ{self.i_bits}.{self.f_bits}-{self.overflow}"
@@ -118,7 +117,7 @@ class NumberFormat:
         return fitted, fitted != raw
 
     def reduce(self, raw: int, f_bits: int) -> tuple[int, bool]:
-        """Round an integer with `f_bits` *more* fraction bits than this type half up, then fit it."""
+        """Round half up an integer with `f_bits` *more* fraction bits than this type; fit it."""
         if f_bits > 0:
             raw = (raw + (1 << (f_bits - 1))) >> f_bits
         return self.fit(raw)

@@ -127,13 +127,14 @@ class Hello:
     @classmethod
     def of(cls, spec: ArraySpec, *, contract_id: str, build_id: str, lanes: int) -> "Hello":
         """Return the record of a device; the ids are hexadecimal digests."""
-        widths = {name: getattr(spec, name) for name in (
-            "segments", "nodes", "state_bits", "edge_bits", "code_bits", "local_code_bits",
-            "basis_bits", "gain_bits")}
-        short = {name: bytes.fromhex(value)[:DIGEST_BYTES] for name, value in (
-            ("contract_id", contract_id), ("spec_id", spec.digest), ("build_id", build_id))}
-        return cls(version=VERSION, degree=len(spec.offsets), lanes=lanes,
-                   physics=spec.physics.code, noise_bits=noise.GAUSSIAN_BITS, **widths, **short)
+        contract, array, build = (bytes.fromhex(value)[:DIGEST_BYTES]
+                                  for value in (contract_id, spec.digest, build_id))
+        return cls(version=VERSION, contract_id=contract, spec_id=array, build_id=build,
+                   nodes=spec.nodes, degree=len(spec.offsets), lanes=lanes, segments=spec.segments,
+                   physics=spec.physics.code, state_bits=spec.state_bits, edge_bits=spec.edge_bits,
+                   code_bits=spec.code_bits, local_code_bits=spec.local_code_bits,
+                   basis_bits=spec.basis_bits, gain_bits=spec.gain_bits,
+                   noise_bits=noise.GAUSSIAN_BITS)
 
     def encode(self) -> bytes:
         """Return the body of the HELLO response."""
@@ -149,7 +150,8 @@ class Hello:
             If it is no HELLO of this protocol version.
         """
         if len(body) < 6 or body[:4] != MAGIC:
-            raise LinkError(f"device answered HELLO with {body[:16].hex() or 'nothing'}: no Pendula")
+            raise LinkError("HELLO must be answered by a Pendula, "
+                            f"not with {body[:16].hex() or 'nothing'}")
         version = int.from_bytes(body[4:6], "little")
         if version != VERSION or len(body) != struct.calcsize(cls.FORMAT):
             raise LinkError(f"device speaks protocol version {version}, this host {VERSION}: "
@@ -166,9 +168,9 @@ def seal(content: bytes) -> bytes:
 def unseal(packet: bytes) -> bytes | None:
     """Return the content in front of a correct CRC, else None."""
     content, crc = packet[:-CRC_BYTES], packet[-CRC_BYTES:]
-    if len(packet) < CRC_BYTES + HEADER_BYTES or zlib.crc32(content).to_bytes(4, "little") != crc:
+    if len(packet) < HEADER_BYTES + CRC_BYTES:
         return None
-    return content
+    return content if zlib.crc32(content) == int.from_bytes(crc, "little") else None
 
 
 def encode_request(sequence: int, opcode: Opcode, *arguments: int, tail: bytes = b"") -> bytes:

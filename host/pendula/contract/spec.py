@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from pendula.contract import noise
@@ -55,7 +56,7 @@ def _floor_log2(value: Fraction) -> int:
     return bits if Fraction(2) ** bits <= value else bits - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)       # no slots: what follows from the fields is cached
 class ArraySpec:
     """Shape and number formats of an array; two devices with one digest run the same programs.
 
@@ -114,43 +115,43 @@ class ArraySpec:
 
     # Formats
 
-    @property
+    @cached_property
     def state(self) -> NumberFormat:
         """Type of x."""
         i_bits = self.physics.i_bits
         return NumberFormat(i_bits, self.state_bits - i_bits, self.physics.overflow)
 
-    @property
+    @cached_property
     def code(self) -> Interval:
         """Coupling codes: symmetric, so that negation is exact."""
         return Interval.symmetric(signed_format(self.code_bits).hi)
 
-    @property
+    @cached_property
     def local_code(self) -> Interval:
         """Local codes: symmetric."""
         return Interval.symmetric(signed_format(self.local_code_bits).hi)
 
-    @property
+    @cached_property
     def gain(self) -> Interval:
         """Segment gains: symmetric."""
         return Interval.symmetric(signed_format(self.gain_bits).hi)
 
-    @property
+    @cached_property
     def edge(self) -> Interval:
         """Entries of the u and v tables: symmetric."""
         return Interval.symmetric(signed_format(self.edge_bits).hi)
 
-    @property
+    @cached_property
     def basis_value(self) -> Interval:
         """Entries of the tabled basis functions: symmetric."""
         return Interval.symmetric(signed_format(self.basis_bits).hi)
 
-    @property
+    @cached_property
     def table_rows(self) -> int:
         """Number of rows of the table memory."""
         return 1 << self.table_bits
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, tuple[str, int]]:
         """Columns of the table memory: name to (function, width)."""
         physics = self.physics
@@ -173,7 +174,7 @@ class ArraySpec:
         unit_val = float(scale / 2 ** (f_bits + self.state.f_bits))
         return Term(name, code, value, f_bits, unit_val)
 
-    @property
+    @cached_property
     def coupling_term(self) -> Term:
         """Term ``gc * c_i``; its value is one edge ``<u, v>`` and its code one w."""
         physics = self.physics
@@ -184,7 +185,7 @@ class ArraySpec:
         return self._term("coupling", self.code, edge.times(physics.rank), physics.coupling_full,
                           1, scale)
 
-    @property
+    @cached_property
     def local_terms(self) -> tuple[Term, ...]:
         """Terms ``gl_m * p_im * h_m(x_i)``, one a basis function."""
         values = {STATE: (self.state.interval, Fraction(2**self.state.f_bits)),
@@ -197,13 +198,13 @@ class ArraySpec:
                                     self.physics.local_full, self.local_code.hi, scale))
         return tuple(terms)
 
-    @property
+    @cached_property
     def noise_term(self) -> Term:
         """Term ``sigma * xi``."""
         return self._term("noise", Interval(1, 1), noise.GAUSSIAN, self.physics.noise_full, 1,
                           Fraction(noise.SIGMA_RAW))
 
-    @property
+    @cached_property
     def drift_f_bits(self) -> int:
         """Fraction bits of the drift and total accumulators below one raw unit of the state."""
         terms = (self.coupling_term, *self.local_terms, self.noise_term)
@@ -213,7 +214,7 @@ class ArraySpec:
         """Left shift that brings a term to the accumulators' binary point."""
         return self.drift_f_bits - term.gain_f_bits
 
-    @property
+    @cached_property
     def accumulators(self) -> dict[str, Interval]:
         """Interval of every accumulator, from the intervals of what is added up in it."""
         partial = (self.code * self.edge).times(len(self.offsets))
@@ -232,7 +233,7 @@ class ArraySpec:
         """Width in bits of the accumulator called `name`."""
         return self.accumulators[name].signed_bits
 
-    @property
+    @cached_property
     def force_unit_val(self) -> float:
         """Real change of x in one step that one raw unit of a force stands for."""
         return 2.0 ** -(self.drift_f_bits + self.state.f_bits)
@@ -259,6 +260,8 @@ class ArraySpec:
             raise ContractError(f"Array spec must have exactly the fields {sorted(expected)}")
         plain = dict(description)
         physics, offsets = plain.pop("physics"), plain.pop("offsets")
+        if not isinstance(physics, str):
+            raise ContractError(f"physics must be a name, not {physics!r}")
         for name, value in plain.items():
             if type(value) is not int:
                 raise ContractError(f"{name} must be an integer, not {value!r}")
@@ -266,7 +269,7 @@ class ArraySpec:
             raise ContractError(f"offsets must be a list of integers, not {offsets!r}")
         return cls(physics=get_physics(physics), offsets=tuple(offsets), **plain)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that a program depends on."""
         description = self.describe()

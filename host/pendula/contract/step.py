@@ -1,8 +1,8 @@
 """The reference integer step: slow, plain, and the meaning of every other implementation.
 
     c_i   = sum_k w[i,k] * sum_r u_r(x_i) * v_r(x_{i+o_k})
-    d_i   = gc * c_i + sum_m gl_m * p[i,m] * h_m(x_i)          the force, aligned to one binary point
-    x_i  <-  R(x_i + d_i + sigma * xi_i)                       one rounding, one overflow rule
+    d_i   = gc * c_i + sum_m gl_m * p[i,m] * h_m(x_i)        the force, aligned to one binary point
+    x_i  <-  R(x_i + d_i + sigma * xi_i)                     one rounding, one overflow rule
 """
 
 import enum
@@ -36,32 +36,57 @@ class InitialState(enum.IntEnum):
 
 
 class ProgramLike(Protocol):
-    """What the reference step reads; any nested sequence of integers will do.
-
-    Shapes: codes (S, N, K), local_codes (S, N, M), steps, coupling_gain and noise_gain (S,),
-    local_gains (S, M), tables name -> (2**table_bits,).
-    """
+    """What the reference step reads; any nested sequence of integers will do."""
 
     @property
-    def spec(self) -> ArraySpec: ...                       # noqa: D102
+    def spec(self) -> ArraySpec:
+        """Array that the program runs on."""
+        ...
+
     @property
-    def codes(self) -> Any: ...                            # noqa: D102
+    def codes(self) -> Any:
+        """Coupling codes, shape (S, N, K)."""
+        ...
+
     @property
-    def local_codes(self) -> Any: ...                      # noqa: D102
+    def local_codes(self) -> Any:
+        """Codes of the local terms, shape (S, N, M)."""
+        ...
+
     @property
-    def steps(self) -> Any: ...                            # noqa: D102
+    def steps(self) -> Any:
+        """Steps of every segment, shape (S,)."""
+        ...
+
     @property
-    def coupling_gain(self) -> Any: ...                    # noqa: D102
+    def coupling_gain(self) -> Any:
+        """Gain of the coupling, shape (S,)."""
+        ...
+
     @property
-    def local_gains(self) -> Any: ...                      # noqa: D102
+    def local_gains(self) -> Any:
+        """Gains of the local terms, shape (S, M)."""
+        ...
+
     @property
-    def noise_gain(self) -> Any: ...                       # noqa: D102
+    def noise_gain(self) -> Any:
+        """Gain of the noise, shape (S,)."""
+        ...
+
     @property
-    def tables(self) -> Mapping[str, Any]: ...             # noqa: D102
+    def tables(self) -> Mapping[str, Any]:
+        """Columns of the table memory by name, each of shape (2**table_bits,)."""
+        ...
+
     @property
-    def initial(self) -> InitialState: ...                 # noqa: D102
+    def initial(self) -> InitialState:
+        """Where samples start."""
+        ...
+
     @property
-    def initial_gain(self) -> int: ...                     # noqa: D102
+    def initial_gain(self) -> int:
+        """Gain of a Gaussian initial state, in units of the noise gain."""
+        ...
 
 
 def coupling_sum(codes: Sequence[int], u: Sequence[int], v: Sequence[Sequence[int]]) -> int:
@@ -185,9 +210,9 @@ def run_sample(program: ProgramLike, seed: int, index: int, *, stop_step: int = 
     """
     spec = program.spec
     nodes = range(spec.nodes)
-    kept = kept or [0] * spec.nodes
-    uploaded = uploaded or [0] * spec.nodes
-    clamped = clamped or [False] * spec.nodes
+    kept = [0] * spec.nodes if kept is None else kept
+    uploaded = [0] * spec.nodes if uploaded is None else uploaded
+    clamped = [False] * spec.nodes if clamped is None else clamped
     stream = NoiseStream(seed, index)
     run = Trajectory([0] * spec.nodes)
     for node, word in zip(nodes, stream, strict=False):

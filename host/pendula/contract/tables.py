@@ -15,13 +15,13 @@ def table_index(spec: ArraySpec, x_raw: int) -> int:
 
 
 def _midpoint_val(spec: ArraySpec, row: int) -> float:
-    """Return the real state in the middle of those that share a row."""
+    """Return the real state in the middle of the interval that a row covers."""
     signed = row - spec.table_rows if row >= spec.table_rows // 2 else row
     return (signed + 0.5) * 2.0 ** (spec.state_bits - spec.table_bits - spec.state.f_bits)
 
 
 def build_tables(spec: ArraySpec) -> dict[str, tuple[int, ...]]:
-    """Return every column of the table memory: the function at each row's midpoint, rounded half up.
+    """Return every column of the table memory: the function mid-row, rounded half up.
 
     Returns
     -------
