@@ -6,11 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from pendula.contract import registers
 from pendula.contract.memory import Memory, RowLayout, memory_layouts
-from pendula.contract.registers import RegisterName
 from pendula.contract.spec import ArraySpec
 
 __all__ = ["MEMORY_READ_LATENCY", "Byte", "ByteStream", "Job", "MemoryBus", "Packet",
-           "PacketStream", "RegisterValues", "row_shape", "register_shape"]
+           "PacketStream", "RegisterValues", "register_shape", "row_shape"]
 
 MEMORY_READ_LATENCY = 2
 """Cycles from an address on a :class:`MemoryBus` to its data."""
@@ -19,21 +18,15 @@ Byte = unsigned(8)
 ByteStream = stream.Signature(Byte)
 
 
-class Packet(data.Struct):
-    """One byte of a packet."""
-
-    data: 8
-    last: 1
-
+Packet = data.StructLayout({"data": Byte, "last": 1})
+"""One byte of a packet; every packet has at least one."""
 
 PacketStream = stream.Signature(Packet)
 
 
-class Job(data.Struct):
-    """What the array does next: draw one sample, or evaluate one force vector."""
-
-    force: 1
-    index: 32       # sample index, or segment where `force`
+Job = data.StructLayout({"force": 1, "index": 32})
+"""What the array does next: draw the sample `index`, or where `force` is set, evaluate the forces
+of the segment `index`."""
 
 
 def row_shape(layout: RowLayout) -> data.StructLayout:
@@ -75,7 +68,8 @@ class MemoryBus(wiring.Signature):
     write_data : :py:`Out(width)`
         Row to write, in the low bits.
     read_data : :py:`In(width)`
-        Row that was addressed :data:`MEMORY_READ_LATENCY` cycles ago, in the low bits.
+        Row that was addressed :data:`MEMORY_READ_LATENCY` cycles ago, in the low bits; the others
+        are zero.
     """
 
     def __init__(self, spec: ArraySpec) -> None:
