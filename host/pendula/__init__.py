@@ -26,7 +26,9 @@ _LAZY = {
     "train": ("pendula.training", "train"),
 }
 
-__all__ = sorted(_LAZY)  # noqa: PLE0605
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""One device interface, many backends: :func:`open` takes a URL and returns a device."""
+"""One device interface, many backends: :func:`open_device` takes a URL and returns a device."""
 
 import abc
 import importlib
@@ -261,7 +261,8 @@ class AbstractDevice(abc.ABC):
         return {"url": self.url, "exact": self.exact}
 
     def close(self) -> None:
-        """Release the device."""
+        """Release the device; it has no program then."""
+        self._program = None
 
     def __enter__(self) -> Self:
         return self

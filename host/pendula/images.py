@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pendula.contract.memory import Memory, RowLayout, memory_layouts
-from pendula.program import IntArray, Program
 from pendula.contract.spec import ArraySpec
+from pendula.program import IntArray, Program
 
 __all__ = ["node_image", "pack_rows", "program_images"]
 

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,18 @@ import numpy.typing as npt
 from pendula.contract.graph import OffsetGraph
 from pendula.contract.memory import STEPS_BITS
 from pendula.contract.numbers import Interval, Overflow, signed_format
+from pendula.contract.registers import RegisterName, get_register
 from pendula.contract.spec import ArraySpec
 from pendula.contract.step import PIXEL_HI, PIXEL_SHIFT, InitialState
 from pendula.contract.tables import build_tables
 from pendula.errors import ProgramError
 
-__all__ = ["IntArray", "Program", "check_array", "pixel_map", "random_program"]
+__all__ = ["IntArray", "PixelMap", "Program", "check_array", "pixel_map", "random_program"]
 
 IntArray = npt.NDArray[np.int64]
 
-_PIXEL_GAIN = signed_format(16).interval
-_PIXEL_OFFSET = signed_format(32).interval
+_PIXEL_GAIN = get_register(RegisterName.PIXEL_GAIN).interval
+_PIXEL_OFFSET = get_register(RegisterName.PIXEL_OFFSET).interval
 
 
 def check_array(name: str, value: Any, shape: tuple[int, ...], within: Interval) -> IntArray:
@@ -39,12 +40,12 @@ def check_array(name: str, value: Any, shape: tuple[int, ...], within: Interval)
         raise ProgramError(f"{name} must hold integers, not {array.dtype}")
     if array.shape != shape:
         raise ProgramError(f"{name} must have shape {shape}, not {array.shape}")
-    array = array.astype(np.int64)
-    bad = np.argwhere((array < within.lo) | (array > within.hi))
+    bad = np.argwhere((array < within.lo) | (array > within.hi))     # before unsigned ones wrap
     if len(bad):
         index = tuple(int(i) for i in bad[0])
         raise ProgramError(
             f"{name}{list(index)} must be within {within.lo}..{within.hi}, not {array[index]}")
+    array = array.astype(np.int64)
     array.setflags(write=False)
     return array
 
@@ -108,7 +109,7 @@ class Program:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        spec, segments = self.spec, len(self.steps)
+        spec, segments = self.spec, np.size(self.steps)
         N, K, M = spec.nodes, len(spec.offsets), len(spec.physics.basis)
         if (self.graph.nodes, self.graph.offsets) != (N, spec.offsets):
             raise ProgramError(f"graph must have {N} nodes and the spec's offsets, "
@@ -133,6 +134,8 @@ class Program:
         visible = check_array("visible", self.visible, (N,), Interval(0, 1)).astype(bool)
         visible.setflags(write=False)
         object.__setattr__(self, "visible", visible)
+        if self.initial not in tuple(InitialState):
+            raise ProgramError(f"initial must be an InitialState, not {self.initial!r}")
         object.__setattr__(self, "initial", InitialState(self.initial))
         self._check_edges()
         self._check_tables()
@@ -199,8 +202,8 @@ class Program:
     @property
     def coupling_val(self) -> npt.NDArray[np.float64]:
         """Coupling a step, in units of x; shape (S, N, K)."""
-        gain = self.coupling_gain * self.spec.coupling_term.unit_val
-        return self.codes * gain[:, None, None]
+        gain = self.coupling_gain.astype(np.float64) * self.spec.coupling_term.unit_val
+        return gain[:, None, None] * self.codes
 
     @property
     def local_val(self) -> npt.NDArray[np.float64]:
@@ -211,7 +214,7 @@ class Program:
     @property
     def noise_val(self) -> npt.NDArray[np.float64]:
         """Standard deviation of the noise a step; shape (S,)."""
-        return self.noise_gain * self.spec.noise_term.unit_val
+        return self.noise_gain.astype(np.float64) * self.spec.noise_term.unit_val
 
     @property
     def initial_val(self) -> float:
@@ -220,7 +223,14 @@ class Program:
 
     def states_val(self, x_raw: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return the real values of raw states."""
-        return np.asarray(x_raw) * 2.0**-self.spec.state.f_bits
+        return np.asarray(x_raw, dtype=np.float64) * 2.0**-self.spec.state.f_bits
+
+
+class PixelMap(TypedDict):
+    """Arguments of :class:`Program` that map states to pixels."""
+
+    pixel_gain: int
+    pixel_offset: int
 
 
 def random_program(spec: ArraySpec, rng: np.random.Generator, *, segments: int = 2,
@@ -263,7 +273,7 @@ def random_program(spec: ArraySpec, rng: np.random.Generator, *, segments: int =
         provenance={"rule": "random"})
 
 
-def pixel_map(spec: ArraySpec, black_val: float, white_val: float) -> dict[str, int]:
+def pixel_map(spec: ArraySpec, black_val: float, white_val: float) -> PixelMap:
     """Return the `pixel_gain` and `pixel_offset` that show `black_val` as 0 and `white_val` as 255.
 
     Raises

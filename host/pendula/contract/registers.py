@@ -3,7 +3,10 @@
 import enum
 from dataclasses import dataclass
 
-__all__ = ["REGISTERS", "REGISTER_BITS", "Access", "Readout", "Register", "RegisterName"]
+from pendula.contract.numbers import Interval
+
+__all__ = ["REGISTERS", "REGISTER_BITS", "Access", "Readout", "Register", "RegisterName",
+           "get_register"]
 
 REGISTER_BITS = 32
 
@@ -66,6 +69,12 @@ class Register:
     reset: int
     doc: str
 
+    @property
+    def interval(self) -> Interval:
+        """Values that the register holds."""
+        lo = -(1 << (self.width - 1)) if self.signed else 0
+        return Interval(lo, lo + (1 << self.width) - 1)
+
 
 _RW, _R = Access.READ_WRITE, Access.READ_ONLY
 
@@ -87,3 +96,8 @@ REGISTERS: tuple[Register, ...] = (
     Register(RegisterName.FRAMES_DROPPED, _R, 32, False, 0,
              "Frames refused for CRC or length since power-up; wraps"),
 )
+
+
+def get_register(name: RegisterName) -> Register:
+    """Return the register at an address."""
+    return next(register for register in REGISTERS if register.name is name)
