@@ -203,7 +203,7 @@ class Program:
     def coupling_val(self) -> npt.NDArray[np.float64]:
         """Coupling a step, in units of x; shape (S, N, K)."""
         gain = self.coupling_gain.astype(np.float64) * self.spec.coupling_term.unit_val
-        return gain[:, None, None] * self.codes
+        return self.codes.astype(np.float64) * gain[:, None, None]
 
     @property
     def local_val(self) -> npt.NDArray[np.float64]:
