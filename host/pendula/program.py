@@ -202,8 +202,8 @@ class Program:
     @property
     def coupling_val(self) -> npt.NDArray[np.float64]:
         """Coupling a step, in units of x; shape (S, N, K)."""
-        gain = self.coupling_gain.astype(np.float64) * self.spec.coupling_term.unit_val
-        return self.codes.astype(np.float64) * gain[:, None, None]
+        unit = np.array(self.spec.coupling_term.unit_val)
+        return self.codes * (self.coupling_gain * unit)[:, None, None]
 
     @property
     def local_val(self) -> npt.NDArray[np.float64]:
@@ -214,7 +214,7 @@ class Program:
     @property
     def noise_val(self) -> npt.NDArray[np.float64]:
         """Standard deviation of the noise a step; shape (S,)."""
-        return self.noise_gain.astype(np.float64) * self.spec.noise_term.unit_val
+        return self.noise_gain * np.array(self.spec.noise_term.unit_val)
 
     @property
     def initial_val(self) -> float:
