@@ -202,19 +202,19 @@ class Program:
     @property
     def coupling_val(self) -> npt.NDArray[np.float64]:
         """Coupling a step, in units of x; shape (S, N, K)."""
-        unit = np.array(self.spec.coupling_term.unit_val)
-        return self.codes * (self.coupling_gain * unit)[:, None, None]
+        gain_val = self.coupling_gain[:, None, None] * self.spec.coupling_term.unit_val
+        return np.asarray(self.codes * gain_val, dtype=np.float64)
 
     @property
     def local_val(self) -> npt.NDArray[np.float64]:
         """Local coefficients a step; shape (S, N, M)."""
         units = np.array([term.unit_val for term in self.spec.local_terms])
-        return self.local_codes * (self.local_gains * units)[:, None, :]
+        return np.asarray(self.local_codes * (self.local_gains * units)[:, None, :], dtype=np.float64)
 
     @property
     def noise_val(self) -> npt.NDArray[np.float64]:
         """Standard deviation of the noise a step; shape (S,)."""
-        return self.noise_gain * np.array(self.spec.noise_term.unit_val)
+        return np.asarray(self.noise_gain * self.spec.noise_term.unit_val, dtype=np.float64)
 
     @property
     def initial_val(self) -> float:
