@@ -209,7 +209,8 @@ class Program:
     def local_val(self) -> npt.NDArray[np.float64]:
         """Local coefficients a step; shape (S, N, M)."""
         units = np.array([term.unit_val for term in self.spec.local_terms])
-        return np.asarray(self.local_codes * (self.local_gains * units)[:, None, :], dtype=np.float64)
+        gains_val = (self.local_gains * units)[:, None, :]
+        return np.asarray(self.local_codes * gains_val, dtype=np.float64)
 
     @property
     def noise_val(self) -> npt.NDArray[np.float64]:

@@ -5,6 +5,8 @@ depends on them. :data:`CONTRACT_ID` names this version of it.
 """
 
 from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Any
 
 from pendula.contract import noise, protocol, registers, step
 from pendula.contract.digest import digest
@@ -23,8 +25,20 @@ __all__ = [
 ]
 
 
+def _sample(spec: ArraySpec) -> list[int]:
+    """Return a short sample and its pixels; a digest of them covers the meaning of the step."""
+    basis = len(spec.physics.basis)
+    program: Any = SimpleNamespace(
+        spec=spec, codes=[[[3, -5]] * spec.nodes], local_codes=[[[77] * basis] * spec.nodes],
+        steps=[4], coupling_gain=[spec.gain.hi], local_gains=[[spec.gain.hi // 8] * basis],
+        noise_gain=[spec.gain.hi // 4], tables=build_tables(spec),
+        initial=InitialState.GAUSSIAN, initial_gain=spec.gain.hi)
+    run = step.run_sample(program, seed=1, index=2)
+    return [*run.x, run.saturations, *(step.pixel(spec, 1 << 9, 1 << 26, x) for x in run.x)]
+
+
 def _describe_physics(physics: Physics) -> dict[str, object]:
-    spec = ArraySpec(physics=physics, nodes=2, offsets=(-1, 1), segments=1)
+    spec = ArraySpec(physics=physics, nodes=4, offsets=(-1, 2), segments=1, table_bits=3)
     scales = {name: str(FUNCTIONS[name].reach) for name in (*physics.u, *physics.v, *physics.basis)
               if name in FUNCTIONS}
     gains = {term.name: term.gain_f_bits
@@ -32,7 +46,8 @@ def _describe_physics(physics: Physics) -> dict[str, object]:
     layouts = {memory.name: [asdict(field) for field in layout.fields]
                for memory, layout in memory_layouts(spec).items()}
     return {"code": physics.code, "u": physics.u, "v": physics.v, "basis": physics.basis,
-            "state": str(spec.state), "scales": scales, "gains": gains, "layouts": layouts}
+            "state": str(spec.state), "scales": scales, "gains": gains, "layouts": layouts,
+            "sample": _sample(spec)}
 
 
 def describe_contract() -> dict[str, object]:
@@ -51,7 +66,6 @@ def describe_contract() -> dict[str, object]:
                       for r in registers.REGISTERS],
         "readout": {flag.name: flag.value for flag in registers.Readout},
         "initial": {state.name: state.value for state in InitialState},
-        "pixel": [step.PIXEL_SHIFT, step.PIXEL_HI],
         "noise": {
             "rounds": noise.CHASKEY_ROUNDS,
             "tag": noise.SEED_TAG,
