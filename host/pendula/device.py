@@ -306,8 +306,8 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     "float": Backend("pendula.twin.float_device", "FloatDevice"),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
-    "pysim": Backend("pendula_sim.devices", "PysimDevice", "sim"),
-    "verilator": Backend("pendula_sim.devices", "VerilatorDevice", "sim"),
+    "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim"),
+    "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim"),
 }
 
 

@@ -1,0 +1,286 @@
+"""The host's side of the link: requests, answers, repeats.
+
+One request is under way at a time. Every attempt has a fresh sequence number, and answers with
+another one are ignored; since bytes arrive in order, an answer that came late is over before the
+next request is answered, and 256 numbers are enough.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from cobs import cobs
+
+from pendula.contract.memory import Memory
+from pendula.contract.protocol import (
+    ARGUMENTS,
+    HEADER_BYTES,
+    INDEX_BYTES,
+    MAX_REQUEST_BYTES,
+    RESPONSE_BODY,
+    Hello,
+    Opcode,
+    Status,
+    decode_response,
+    encode_request,
+)
+from pendula.contract.registers import RegisterName
+from pendula.device import Health
+from pendula.errors import DeviceError, LinkError
+from pendula.link.transport import AbstractTransport
+
+__all__ = ["ATTEMPTS", "Client", "RunCounters"]
+
+ATTEMPTS = 8                 # of one request, before the link is given up
+_NOISE_BYTES = 1 << 22       # bytes of an attempt that belong to no answer, before it is given up
+_SHOWN_BYTES = 16
+_OK_BODY_BYTES: dict[Opcode, int | None] = {
+    op: struct.calcsize(form) for op, form in RESPONSE_BODY.items()
+} | {Opcode.HELLO: None}     # Hello.decode says more about another protocol version
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What arrived during the attempts of one request."""
+
+    received: int = 0
+    damaged: int = 0
+    foreign: int = 0
+    last: bytes = b""
+
+    def __str__(self) -> str:
+        if not self.received:
+            return "received nothing"
+        return (f"received {self.received} bytes, {self.damaged} damaged frames, "
+                f"{self.foreign} frames of no use, last {self.last.hex()}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounters:
+    """Counters of one RUN.
+
+    Parameters
+    ----------
+    saturations : int
+        Clipped node updates.
+    cycles : int
+        Clock cycles.
+    """
+
+    saturations: int
+    cycles: int
+
+
+class Client:
+    """Requests to one device.
+
+    Parameters
+    ----------
+    transport : AbstractTransport
+        Link to the device; :meth:`close` closes it.
+    health : Health, optional
+        Whose `retries` count repeated requests.
+
+    Raises
+    ------
+    LinkError
+        From every request, if :data:`ATTEMPTS` attempts brought no sound answer; the message says
+        what was received.
+    DeviceError
+        From every request, if the device refused it.
+    """
+
+    def __init__(self, transport: AbstractTransport, health: Health | None = None) -> None:
+        self._transport = transport
+        self._health = health or Health()
+        self._sequence = 0
+        self._partial = b""
+
+    def close(self) -> None:
+        """Close the transport."""
+        self._transport.close()
+
+    # Requests
+
+    def hello(self) -> Hello:
+        """Ask who the device is."""
+        return Hello.decode(self._request(Opcode.HELLO))
+
+    def read_register(self, name: RegisterName) -> int:
+        """Return a register as an unsigned 32-bit number."""
+        body = self._request(Opcode.READ_REGISTER, name)
+        return struct.unpack(RESPONSE_BODY[Opcode.READ_REGISTER], body)[0]
+
+    def write_register(self, name: RegisterName, value: int) -> None:
+        """Write a register, given as an unsigned 32-bit number."""
+        self._request(Opcode.WRITE_REGISTER, name, value)
+
+    def write_memory(self, memory: Memory, rows: Iterable[bytes]) -> None:
+        """Write rows of equal length from row 0 up, as many to a request as fit."""
+        rows = list(rows)
+        room = MAX_REQUEST_BYTES - HEADER_BYTES - struct.calcsize(ARGUMENTS[Opcode.WRITE_MEMORY])
+        chunk = room // len(rows[0])
+        for row in range(0, len(rows), chunk):
+            tail = b"".join(rows[row:row + chunk])
+            self._request(Opcode.WRITE_MEMORY, memory, row, tail=tail, cycles=len(tail))
+
+    def checksum(self, memory: Memory, rows: int, row_bytes: int) -> int:
+        """Return the CRC-32 of the bytes of the rows from 0 up."""
+        body = self._request(Opcode.CHECKSUM, memory, 0, rows, cycles=rows * (row_bytes + 8))
+        return struct.unpack(RESPONSE_BODY[Opcode.CHECKSUM], body)[0]
+
+    def forces(self, segment: int, values_bytes: int, cycles: int) -> bytes:
+        """Return the values of one force vector; arguments as in :meth:`run`."""
+        values = {}
+        tally = _Tally()
+        for _ in range(ATTEMPTS):
+            sequence = self._send(Opcode.FORCES, segment)
+            self._collect(Opcode.FORCES, sequence, range(segment, segment + 1), values_bytes,
+                          cycles, values.__setitem__, tally)
+            if values:
+                return values[segment]
+            self._health.retries += 1
+        raise self._silence(Opcode.FORCES, tally)
+
+    def run(self, indices: range, values_bytes: int, cycles: int,
+            deliver: Callable[[int, bytes], None], *, repeatable: bool = True) -> RunCounters:
+        """Draw samples; what is lost or damaged is asked for again.
+
+        Parameters
+        ----------
+        indices : range
+            Sample indices, consecutive.
+        values_bytes : int
+            Bytes of a sample's values.
+        cycles : int
+            Clock cycles that the device may need for one sample.
+        deliver : callable
+            Called once for every sample, with its index and values, in no certain order.
+        repeatable : bool
+            Whether the device may be asked again: not where a sample starts at the final state
+            of the sample before.
+
+        Returns
+        -------
+        RunCounters
+            Counters of exactly these samples.
+        """
+        missing = set(indices)
+        counters = None
+        fruitless = 0
+        tally = _Tally()
+
+        def accept(index: int, values: bytes) -> None:
+            if index in missing:
+                missing.remove(index)
+                deliver(index, values)
+
+        while counters is None or missing:
+            wanted = _first_run(missing) if counters else indices
+            before = len(missing)
+            sequence = self._send(Opcode.RUN, wanted.start, len(wanted))
+            heard = self._collect(Opcode.RUN, sequence, wanted, values_bytes, cycles, accept,
+                                  tally)
+            if heard and counters is None:      # the device has drawn all of `indices`
+                counters = RunCounters(self.read_register(RegisterName.SATURATIONS),
+                                       self.read_register(RegisterName.CYCLES))
+            if missing and not repeatable:
+                raise LinkError(f"sample {min(missing)} was lost on the link, and it cannot be "
+                                f"drawn again because the next one started from it: {tally}. "
+                                "Load the program again")
+            fruitless = 0 if len(missing) < before else fruitless + 1
+            if fruitless == ATTEMPTS:
+                raise self._silence(Opcode.RUN, tally)
+            self._health.retries += bool(missing)
+        return counters
+
+    # Attempts
+
+    def _request(self, opcode: Opcode, *arguments: int, tail: bytes = b"",
+                 cycles: int = 0) -> bytes:
+        """Return the body of the OK answer."""
+        tally = _Tally()
+        for _ in range(ATTEMPTS):
+            sequence = self._send(opcode, *arguments, tail=tail)
+            for status, body in self._answers(sequence, cycles, tally):
+                if status == Status.OK and _OK_BODY_BYTES[opcode] in (None, len(body)):
+                    return body
+                _raise_refusal(opcode, status)
+                tally.foreign += 1
+            self._health.retries += 1
+        raise self._silence(opcode, tally)
+
+    def _collect(self, opcode: Opcode, sequence: int, indices: range, values_bytes: int,
+                 cycles: int, deliver: Callable[[int, bytes], None], tally: _Tally) -> bool:
+        """Deliver the DATA answers to one attempt, and return whether any answer came."""
+        heard = False
+        for status, body in self._answers(sequence, cycles + values_bytes, tally):
+            _raise_refusal(opcode, status)
+            heard = True
+            if status == Status.OK:
+                break
+            index = int.from_bytes(body[:INDEX_BYTES], "little")
+            if len(body) == INDEX_BYTES + values_bytes and index in indices:
+                deliver(index, body[INDEX_BYTES:])
+            else:
+                tally.foreign += 1
+        return heard
+
+    def _send(self, opcode: Opcode, *arguments: int, tail: bytes = b"") -> int:
+        self._sequence = (self._sequence + 1) & 0xFF
+        packet = encode_request(self._sequence, opcode, *arguments, tail=tail)
+        self._transport.write(cobs.encode(packet) + b"\0")
+        return self._sequence
+
+    def _answers(self, sequence: int, cycles: int, tally: _Tally) -> Iterator[tuple[int, bytes]]:
+        """Yield status and body of the sound answers to one attempt until the link is silent."""
+        noise = 0
+        for frame in self._frames(cycles, tally):
+            answer = _decode_frame(frame)
+            if answer is None:
+                tally.damaged += bool(frame)
+            elif answer[0] != sequence:
+                tally.foreign += 1
+            else:
+                yield answer[1:]
+                continue
+            noise += len(frame) + 1
+            if noise > _NOISE_BYTES:
+                return
+
+    def _frames(self, cycles: int, tally: _Tally) -> Iterator[bytes]:
+        while data := self._transport.read(cycles):
+            tally.received += len(data)
+            tally.last = (tally.last + data[-_SHOWN_BYTES:])[-_SHOWN_BYTES:]
+            *frames, self._partial = (self._partial + data).split(b"\0")
+            if len(self._partial) > _NOISE_BYTES:
+                frames.append(self._partial)
+                self._partial = b""
+            yield from frames
+
+    def _silence(self, opcode: Opcode, tally: _Tally) -> LinkError:
+        return LinkError(f"device gave no sound answer to {opcode.name} in {ATTEMPTS} attempts: "
+                         f"{tally}. Check the cable, the clock rate and that it is a Pendula")
+
+
+def _decode_frame(frame: bytes) -> tuple[int, int, bytes] | None:
+    """Return sequence, status and body of a frame, or None if it is damaged."""
+    try:
+        return decode_response(cobs.decode(frame))
+    except cobs.DecodeError:
+        return None
+
+
+def _raise_refusal(opcode: Opcode, status: int) -> None:
+    if status in (Status.OK, Status.DATA):
+        return
+    name = Status(status).name if status in Status else "an unknown status"
+    raise DeviceError(f"device refused {opcode.name}: {name} (0x{status:02x})", status)
+
+
+def _first_run(missing: set[int]) -> range:
+    """Return the first run of consecutive numbers."""
+    start = stop = min(missing)
+    while stop in missing:
+        stop += 1
+    return range(start, stop)

@@ -1,0 +1,229 @@
+"""A device at the other end of a link: everything goes through framed bytes."""
+
+import abc
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pendula.contract import CONTRACT_ID, PHYSICS
+from pendula.contract.memory import Memory
+from pendula.contract.protocol import Hello, force_bytes, state_bytes
+from pendula.contract.registers import REGISTER_BITS, Readout, RegisterName
+from pendula.contract.spec import ArraySpec
+from pendula.contract.step import InitialState
+from pendula.device import AbstractDevice, Batch, NodeMemory, Progress, SampleRequest
+from pendula.errors import LinkError, ProgramError
+from pendula.images import node_image, program_images
+from pendula.link.client import Client
+from pendula.program import IntArray, Program
+
+__all__ = ["LinkDevice", "decode_signed"]
+
+_REGISTER = (1 << REGISTER_BITS) - 1
+_RUN_BYTES = 1 << 18        # answers to one RUN: what a repeat costs at most
+_STEP_CYCLES = 256          # generous latency of a step, on top of a cycle a node
+
+
+def decode_signed(data: bytes, width_bytes: int) -> IntArray:
+    """Read little-endian two's-complement numbers of `width_bytes` each."""
+    raw = np.frombuffer(data, np.uint8).reshape(-1, width_bytes)
+    top = np.zeros((len(raw), 8), np.uint8)
+    top[:, 8 - width_bytes:] = raw
+    return top.view("<i8")[:, 0] >> (64 - 8 * width_bytes)
+
+
+class LinkDevice(AbstractDevice):
+    """A device that is reached through a :class:`Client`.
+
+    Parameters
+    ----------
+    url : str
+        Address that the device was opened with.
+
+    Raises
+    ------
+    LinkError
+        From every method, if the other end is silent, damages too much, or is another device.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._client: Client | None = None
+        self._frames_dropped = 0                        # before this device was opened
+        self._registers: dict[RegisterName, int] = {}   # known to be on the device
+        self._node_rows: npt.NDArray[np.uint8] | None = None
+
+    @abc.abstractmethod
+    def _connect(self, spec: ArraySpec | None) -> Client:
+        """Return a client for a device with an array like `spec`; any array will do for None.
+
+        Called before every load. The client of the last call may be returned again.
+        """
+
+    def _attach(self, spec: ArraySpec | None) -> tuple[Client, Hello]:
+        client = self._connect(spec)
+        hello = client.hello()
+        if client is not self._client:
+            self._client = client
+            self._registers.clear()
+            self._node_rows = None
+            self._frames_dropped = client.read_register(RegisterName.FRAMES_DROPPED)
+        return client, hello
+
+    @property
+    def client(self) -> Client:
+        """Client of the device, after :meth:`load` or :meth:`info`.
+
+        Raises
+        ------
+        ProgramError
+            If the device is not connected.
+        """
+        if self._client is None:
+            raise ProgramError(f"{self.url} is not connected: call load() first")
+        return self._client
+
+    def info(self) -> Mapping[str, Any]:
+        """Return who the device is, as plain data: its HELLO."""
+        program = self._program
+        _, hello = self._attach(program.spec if program else None)
+        plain = {name: value.hex() if isinstance(value, bytes) else value
+                 for name, value in asdict(hello).items()}
+        names = {physics.code: name for name, physics in PHYSICS.items()}
+        return {**super().info(), **plain, "physics": names.get(hello.physics, "unknown")}
+
+    def close(self) -> None:
+        """Release the device."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _load(self, program: Program) -> None:
+        client, hello = self._attach(program.spec)
+        with self.times.measure("load"):
+            _check_hello(hello, program)
+            for memory, rows in program_images(program).items():
+                _write_verified(client, memory, rows)
+            self._set_registers({
+                RegisterName.INITIAL: program.initial,
+                RegisterName.INITIAL_GAIN: program.initial_gain,
+                RegisterName.SEGMENTS: program.segments,
+                RegisterName.PIXEL_GAIN: program.pixel_gain,
+                RegisterName.PIXEL_OFFSET: program.pixel_offset,
+            })
+            self._write_nodes(program, NodeMemory(np.zeros(program.spec.nodes, np.int64),
+                                                  np.zeros(program.spec.nodes, bool)))
+
+    def _set_nodes(self, nodes: NodeMemory) -> None:
+        with self.times.measure("load"):
+            self._write_nodes(self.program, nodes)
+
+    def _write_nodes(self, program: Program, nodes: NodeMemory) -> None:
+        rows = node_image(program.spec, nodes.uploaded, nodes.clamped, program.visible)
+        if self._node_rows is not None and np.array_equal(rows, self._node_rows):
+            return
+        self._node_rows = None
+        _write_verified(self.client, Memory.NODE, rows)
+        self._node_rows = rows
+
+    def _set_registers(self, values: Mapping[RegisterName, int]) -> None:
+        """Write the registers that differ, and read them back."""
+        for name, value in values.items():
+            raw = value & _REGISTER
+            if self._registers.pop(name, None) != raw:
+                self.client.write_register(name, raw)
+                kept = self.client.read_register(name)
+                if kept != raw:
+                    raise LinkError(f"register {name.name} must keep {raw:#x}, not {kept:#x}: "
+                                    "the device is defective or no Pendula")
+            self._registers[name] = raw
+
+    def _sample(self, program: Program, request: SampleRequest, progress: Progress) -> Batch:
+        with self.times.measure("load"):
+            self._write_nodes(program, self.nodes)
+            self._set_registers({
+                RegisterName.SEED_LO: request.seed,
+                RegisterName.SEED_HI: request.seed >> REGISTER_BITS,
+                RegisterName.STOP_STEP: request.stop_step,
+                RegisterName.READOUT: (Readout.PIXEL * request.pixels
+                                       | Readout.ALL * request.hidden),
+            })
+        values, saturations, cycles = self._run(program, request, progress)
+        with self.times.measure("read"):
+            data = b"".join(values)
+            array = (np.frombuffer(data, np.uint8) if request.pixels else
+                     decode_signed(data, state_bytes(program.spec)).astype(np.int32))
+        return Batch(values=array.reshape(request.count, -1), request=request,
+                     saturations=saturations, cycles=cycles)
+
+    def _run(self, program: Program, request: SampleRequest,
+             progress: Progress) -> tuple[list[bytes], int, int]:
+        """Return the values of every sample, saturations and cycles."""
+        width = 1 if request.pixels else state_bytes(program.spec)
+        shown = program.spec.nodes if request.hidden else int(program.visible.sum())
+        steps = min(request.stop_step, program.total_steps) + 1
+        chunk = max(1, min(_RUN_BYTES // (width * shown + 1),
+                           _REGISTER // (steps * program.spec.nodes)))
+        values = [b""] * request.count
+        saturations = cycles = 0
+
+        def deliver(index: int, data: bytes) -> None:
+            values[index - request.first] = data
+            progress(1)
+
+        end = request.first + request.count
+        with self.times.measure("run"):
+            for first in range(request.first, end, chunk):
+                counters = self.client.run(
+                    range(first, min(first + chunk, end)), width * shown,
+                    steps * (program.spec.nodes + _STEP_CYCLES), deliver,
+                    repeatable=program.initial is not InitialState.KEEP)
+                saturations += counters.saturations
+                cycles += counters.cycles
+            dropped = self.client.read_register(RegisterName.FRAMES_DROPPED)
+        self.health.frames_dropped = (dropped - self._frames_dropped) & _REGISTER
+        return values, saturations, cycles
+
+    def _forces(self, program: Program, states: IntArray, segment: int) -> npt.NDArray[Any]:
+        width = force_bytes(program.spec)
+        nodes = program.spec.nodes
+        values = []
+        for state in states:
+            with self.times.measure("load"):
+                self._write_nodes(program, NodeMemory(state, self.nodes.clamped))
+            with self.times.measure("run"):
+                values.append(self.client.forces(segment, width * nodes, nodes + _STEP_CYCLES))
+        with self.times.measure("read"):
+            return decode_signed(b"".join(values), width).reshape(len(states), nodes)
+
+
+def _check_hello(hello: Hello, program: Program) -> None:
+    spec = program.spec
+    here = Hello.of(spec, contract_id=CONTRACT_ID, build_id="", lanes=hello.lanes)
+    if hello.contract_id != here.contract_id:
+        raise LinkError(f"contract id of the device must be {here.contract_id.hex()}, as on this "
+                        f"host, not {hello.contract_id.hex()}: rebuild one of them")
+    if hello.spec_id != here.spec_id:
+        raise LinkError(f"array of the device must be {_describe_array(here)}, as in the program, "
+                        f"not {_describe_array(hello)}: build the device for this model")
+    if program.segments > hello.segments:
+        raise LinkError(f"segments of the program must be at most {hello.segments}, the device's "
+                        f"capacity, not {program.segments}: build the device for this model")
+
+
+def _describe_array(hello: Hello) -> str:
+    physics = {physics.code: name for name, physics in PHYSICS.items()}.get(hello.physics, "?")
+    return f"{hello.spec_id.hex()} ({physics}, N = {hello.nodes}, K = {hello.degree})"
+
+
+def _write_verified(client: Client, memory: Memory, rows: npt.NDArray[np.uint8]) -> None:
+    """Write an image from row 0 up and compare its CRC-32."""
+    client.write_memory(memory, [row.tobytes() for row in rows])
+    expected, found = zlib.crc32(rows.tobytes()), client.checksum(memory, *rows.shape)
+    if found != expected:
+        raise LinkError(f"checksum of the {memory.name} memory must be {expected:#010x}, not "
+                        f"{found:#010x}: the device is defective or no Pendula")

