@@ -1,0 +1,68 @@
+"""Framer: content gets its CRC and becomes a frame."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.crc import catalog
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from pendula.contract.protocol import CRC_BYTES, seal
+from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
+from pendula_gateware.link.cobs import Encoder
+
+__all__ = ["Framer"]
+
+
+class Framer(wiring.Component):
+    """Append the CRC to every packet, then encode it.
+
+    Members
+    -------
+    i : :py:`In(PacketStream)`
+        Contents of any length.
+    o : :py:`Out(ByteStream)`
+        COBS frames, each ended by a zero byte.
+    busy : :py:`Out(1)`
+        Whether something of a packet that has ended is still inside.
+
+    Notes
+    -----
+    Throughput and latency are those of :class:`~pendula_gateware.link.cobs.Encoder`.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+    busy: Signal
+
+    def __init__(self) -> None:
+        super().__init__({"i": In(PacketStream), "o": Out(ByteStream), "busy": Out(1)})
+
+    @staticmethod
+    def model(content: bytes) -> bytes:
+        """Compute the frame of some content, delimiter included."""
+        return Encoder.model(seal(content))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.encoder = encoder = Encoder()
+        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(data_width=Byte.width).create()
+        connect(m, encoder.o, flipped(self.o))
+        place = Signal(range(CRC_BYTES))
+        moves = encoder.i.valid & encoder.i.ready
+        m.d.comb += [crc.data.eq(self.i.p.data)]
+        with m.FSM() as fsm:
+            with m.State("CONTENT"):
+                m.d.comb += [encoder.i.p.data.eq(self.i.p.data), encoder.i.valid.eq(self.i.valid),
+                             self.i.ready.eq(encoder.i.ready), crc.valid.eq(moves)]
+                with m.If(moves & self.i.p.last):
+                    m.next = "CRC"
+            with m.State("CRC"):
+                m.d.comb += [encoder.i.p.data.eq(crc.crc.word_select(place, Byte.width)),
+                             encoder.i.p.last.eq(place == CRC_BYTES - 1), encoder.i.valid.eq(1)]
+                with m.If(moves):
+                    m.d.sync += place.eq(place + 1)
+                with m.If(moves & encoder.i.p.last):
+                    m.d.comb += crc.start.eq(1)
+                    m.d.sync += place.eq(0)
+                    m.next = "CONTENT"
+        m.d.comb += self.busy.eq(fsm.ongoing("CRC") | encoder.busy)
+        return m
