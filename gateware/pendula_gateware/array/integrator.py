@@ -1,0 +1,186 @@
+"""The end of a step: noise, the one rounding, the overflow rule, clamps and initial states."""
+
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from pendula.contract import noise, step
+from pendula.contract.numbers import Overflow
+from pendula.contract.spec import ArraySpec
+from pendula.contract.step import InitialState
+from pendula_gateware.array.shapes import (
+    accumulator_shape,
+    interval_shape,
+    result_shape,
+    state_shape,
+    update_shape,
+)
+from pendula_gateware.interfaces import RegisterValues
+from pendula_gateware.numeric.delay import delayed
+
+__all__ = ["Integrator", "Reducer"]
+
+
+class Reducer(wiring.Component):
+    """Add up state, drift and noise, round half up once, and apply the overflow rule.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array.
+
+    Members
+    -------
+    x : :py:`In(state)`
+        State.
+    drift : :py:`In(drift)`
+        Drift.
+    gain : :py:`In(signed(gain_bits))`
+        Noise gain.
+    xi : :py:`In(signed(GAUSSIAN_BITS))`
+        Gaussian.
+    o : :py:`Out(state)`
+        Next state.
+    saturated : :py:`Out(1)`
+        Whether the overflow rule clipped it.
+
+    Notes
+    -----
+    Latency 3 cycles (noise product, sum, overflow rule), throughput 1 node a cycle.
+    """
+
+    x: Signal
+    drift: Signal
+    gain: Signal
+    xi: Signal
+    o: Signal
+    saturated: Signal
+    latency = 3
+
+    def __init__(self, *, spec: ArraySpec) -> None:
+        self._spec = spec
+        super().__init__({
+            "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
+            "gain": In(signed(spec.gain_bits)), "xi": In(signed(noise.GAUSSIAN_BITS)),
+            "o": Out(state_shape(spec)), "saturated": Out(1),
+        })
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Array."""
+        return self._spec
+
+    def model(self, x: int, drift: int, gain: int, xi: int) -> tuple[int, bool]:
+        """Compute the next state, and whether it saturated."""
+        return step.integrate(self._spec, x, drift, gain, xi)
+
+    def elaborate(self, platform):
+        m = Module()
+        spec, f_bits, state = self._spec, self._spec.drift_f_bits, self._spec.state
+        product = Signal(interval_shape(spec.gain * noise.GAUSSIAN), reset_less=True)
+        total = Signal(accumulator_shape(spec, "total"), reset_less=True)
+        half = (1 << f_bits) >> 1
+        m.d.sync += [
+            product.eq(self.gain * self.xi),
+            total.eq((delayed(m, self.x, 1) << f_bits) + delayed(m, self.drift, 1) + half
+                     + (product << spec.align_bits(spec.noise_term))),
+        ]
+        rounded = total >> f_bits
+        m.d.sync += [self.o.eq(rounded), self.saturated.eq(0)]
+        if state.overflow is Overflow.SATURATE:
+            with m.If(rounded > state.hi):
+                m.d.sync += [self.o.eq(state.hi), self.saturated.eq(1)]
+            with m.If(rounded < state.lo):
+                m.d.sync += [self.o.eq(state.lo), self.saturated.eq(1)]
+        return m
+
+
+class Integrator(wiring.Component):
+    """Choose what becomes of a node: a step, an initial state, or nothing where it is held.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array.
+
+    Members
+    -------
+    registers : :py:`In(RegisterValues)`
+        Kind and gain of the initial state.
+    update : :py:`In(update_shape(spec))`
+        Token, noise gain and node row.
+    x : :py:`In(state)`
+        State of the node.
+    drift : :py:`In(drift)`
+        Drift of the node.
+    word : :py:`In(32)`
+        Uniform word of this node and step.
+    xi : :py:`In(signed(GAUSSIAN_BITS))`
+        Gaussian of the same word.
+    o : :py:`Out(result_shape(spec))`
+        New state and force; `saturated` counts only where the update took effect.
+
+    Notes
+    -----
+    Latency 4 cycles, throughput 1 node a cycle.
+    """
+
+    registers: data.View
+    update: data.View
+    x: Signal
+    drift: Signal
+    word: Signal
+    xi: Signal
+    o: data.View
+    latency = Reducer.latency + 1
+
+    def __init__(self, *, spec: ArraySpec) -> None:
+        self._spec = spec
+        super().__init__({
+            "registers": In(RegisterValues), "update": In(update_shape(spec)),
+            "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
+            "word": In(noise.WORD_BITS), "xi": In(signed(noise.GAUSSIAN_BITS)),
+            "o": Out(result_shape(spec)),
+        })
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Array."""
+        return self._spec
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.reducer = reducer = Reducer(spec=self._spec)
+        initial = self.update.token.initial
+        m.d.comb += [
+            reducer.x.eq(Mux(initial, 0, self.x)),
+            reducer.drift.eq(Mux(initial, 0, self.drift)),
+            reducer.gain.eq(Mux(initial, self.registers.initial_gain,
+                                self.update.noise_gain)),
+            reducer.xi.eq(self.xi),
+        ]
+        # What a node becomes unless it takes a step or a Gaussian initial state.
+        held, steps = Signal(state_shape(self._spec)), Signal()
+        gaussian = self.registers.initial == InitialState.GAUSSIAN
+        keeps = self.update.node.clamped | self.update.token.force
+        m.d.comb += [held.eq(self.x), steps.eq(~keeps & (~initial | gaussian))]
+        with m.If(initial):
+            with m.Switch(self.registers.initial):
+                with m.Case(InitialState.ZERO):
+                    m.d.comb += held.eq(0)
+                with m.Case(InitialState.UNIFORM):
+                    m.d.comb += held.eq(self.word[-self._spec.state_bits:] ^ self._spec.state.lo)
+                with m.Case(InitialState.UPLOADED):
+                    m.d.comb += held.eq(self.update.node.uploaded)
+            with m.If(keeps):
+                m.d.comb += held.eq(self.update.node.uploaded)
+        late = reducer.latency
+        m.d.sync += [
+            self.o.token.eq(delayed(m, self.update.token, late)),
+            self.o.visible.eq(delayed(m, self.update.node.visible, late)),
+            self.o.force.eq(delayed(m, self.drift, late)),
+            self.o.x.eq(Mux(delayed(m, steps, late), reducer.o, delayed(m, held, late))),
+            self.o.saturated.eq(delayed(m, self.update.token.valid & steps, late)
+                                & reducer.saturated),
+        ]
+        return m

@@ -1,0 +1,228 @@
+"""The sequencer: jobs become passes over the nodes, one token a cycle, without a bubble."""
+
+from amaranth import *
+from amaranth.lib import data, enum, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from pendula.contract.memory import STEPS_BITS, Memory
+from pendula.contract.registers import REGISTER_BITS
+from pendula.contract.spec import ArraySpec
+from pendula_gateware.array.shapes import memory_shape, token_shape
+from pendula_gateware.interfaces import Job, MemoryBus, RegisterValues
+
+__all__ = ["PassKind", "Planner", "Sequencer", "pass_shape"]
+
+
+class PassKind(enum.Enum, shape=2):
+    """What one pass over the nodes does."""
+
+    INITIAL = 0
+    STEP = 1
+    FORCE = 2
+
+
+def pass_shape(spec: ArraySpec) -> data.StructLayout:
+    """Return the description of a pass; `remaining` steps of the segment come after it."""
+    return data.StructLayout({
+        "kind": PassKind, "final": 1, "segment": range(spec.segments), "remaining": STEPS_BITS,
+        "done": REGISTER_BITS,
+    })
+
+
+class Planner(wiring.Component):
+    """Work out the pass that follows another one.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array.
+
+    Members
+    -------
+    bus : :py:`In(MemoryBus(spec))`
+        Keeps a copy of the steps of every segment.
+    registers : :py:`In(RegisterValues)`
+        Segments and stop step.
+    force : :py:`In(1)`
+        The job evaluates forces.
+    current : :py:`In(pass_shape(spec))`
+        Pass.
+    following : :py:`Out(pass_shape(spec))`
+        Pass after it; meaningless after a final one.
+
+    Notes
+    -----
+    Latency 2 cycles: the steps memory and an output register.
+    """
+
+    bus: wiring.PureInterface
+    registers: data.View
+    force: Signal
+    current: data.View
+    following: data.View
+    latency = 2
+
+    def __init__(self, *, spec: ArraySpec) -> None:
+        self._spec = spec
+        super().__init__({
+            "bus": In(MemoryBus(spec)), "registers": In(RegisterValues), "force": In(1),
+            "current": In(pass_shape(spec)), "following": Out(pass_shape(spec)),
+        })
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Array."""
+        return self._spec
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.steps = steps = memory.Memory(
+            shape=STEPS_BITS, depth=self._spec.segments, init=[])
+        write, read = steps.write_port(), steps.read_port()
+        row = data.View(memory_shape(self._spec, Memory.SEGMENT),
+                        self.bus.write_data[:memory_shape(self._spec, Memory.SEGMENT).size])
+        current, after = self.current, Signal(pass_shape(self._spec))
+        initial = current.kind == PassKind.INITIAL
+        enters = initial | (current.remaining == 0)         # a new segment
+        segment = Mux(initial, current.segment, current.segment + 1)
+        ends = (after.remaining == 0) & (after.segment == self.registers.segments - 1)
+        m.d.comb += [
+            write.en.eq(self.bus.write & (self.bus.memory == Memory.SEGMENT)),
+            write.addr.eq(self.bus.row),
+            write.data.eq(row.steps),
+            read.addr.eq(segment),
+            after.kind.eq(Mux(self.force, PassKind.FORCE, PassKind.STEP)),
+            after.segment.eq(Mux(enters, segment, current.segment)),
+            after.remaining.eq(Mux(enters, read.data, current.remaining) - 1),
+            after.done.eq(current.done + 1),
+            after.final.eq(self.force | ends | (after.done == self.registers.stop_step)),
+        ]
+        m.d.sync += self.following.eq(after)
+        return m
+
+
+class Sequencer(wiring.Component):
+    """Run jobs: an initial pass, then steps or one force pass, a token a cycle.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array.
+    period : int
+        Cycles from the start of a pass to the start of the next one, at least N.
+    drain : int
+        Cycles from the last token to its result.
+
+    Members
+    -------
+    job : :py:`In(stream.Signature(Job))`
+        What to do next; `index` must name a segment where `force`.
+    registers : :py:`In(RegisterValues)`
+        Segments and stop step, constant while a job runs.
+    bus : :py:`In(MemoryBus(spec))`
+        Keeps a copy of the steps of every segment.
+    seeded : :py:`In(1)`
+        The noise stream of `index` is ready.
+    load : :py:`Out(1)`
+        Take it over.
+    index : :py:`Out(32)`
+        Sample index of the job.
+    seeding : :py:`Out(1)`
+        A noise stream is wanted.
+    hold : :py:`In(1)`
+        The readout is full: do not start a final pass.
+    token : :py:`Out(token_shape(spec))`
+        Node to update.
+
+    Notes
+    -----
+    Throughput N nodes in `period` cycles within a job; between jobs the lane drains.
+    """
+
+    job: stream.Interface
+    registers: data.View
+    bus: wiring.PureInterface
+    seeded: Signal
+    load: Signal
+    index: Signal
+    seeding: Signal
+    hold: Signal
+    token: data.View
+
+    def __init__(self, *, spec: ArraySpec, period: int, drain: int) -> None:
+        least = max(spec.nodes, Planner.latency + 2)        # the next row base takes a cycle more
+        if period < least:
+            raise ValueError(f"period must be at least {least}, not {period}")
+        self._spec, self._period, self._drain = spec, period, drain
+        super().__init__({
+            "job": In(stream.Signature(Job)), "registers": In(RegisterValues),
+            "bus": In(MemoryBus(spec)), "seeded": In(1), "load": Out(1), "index": Out(32),
+            "seeding": Out(1), "hold": In(1), "token": Out(token_shape(spec)),
+        })
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Array."""
+        return self._spec
+
+    @property
+    def period(self) -> int:
+        """Cycles of a pass."""
+        return self._period
+
+    def _drive_token(self, m: Module, place: Signal, current: data.View, base: Signal) -> None:
+        m.d.comb += [
+            self.token.initial.eq(current.kind == PassKind.INITIAL),
+            self.token.final.eq(current.final),
+            self.token.segment.eq(current.segment),
+            self.token.node.eq(place),
+            self.token.row.eq(base + place),
+        ]
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.planner = planner = Planner(spec=self._spec)
+        wiring.connect(m, wiring.flipped(self.bus), planner.bus)
+        current, force = Signal(pass_shape(self._spec)), Signal()
+        place = Signal(range(max(self._period, self._drain + 1)))
+        base, following_base = Signal.like(self.token.row), Signal.like(self.token.row)
+        m.d.sync += following_base.eq(planner.following.segment * self._spec.nodes)
+        m.d.comb += [planner.registers.eq(self.registers), planner.force.eq(force),
+                     planner.current.eq(current), self.token.force.eq(force)]
+        self._drive_token(m, place, current, base)
+        follow = [place.eq(0), current.eq(planner.following), base.eq(following_base)]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.job.ready.eq(1)
+                m.d.sync += [
+                    self.index.eq(self.job.p.index), force.eq(self.job.p.force), place.eq(0),
+                    base.eq(0), current.eq(0),
+                    current.segment.eq(Mux(self.job.p.force, self.job.p.index, 0)),
+                    current.final.eq(~self.job.p.force & (self.registers.stop_step == 0)),
+                ]
+                with m.If(self.job.valid):
+                    m.next = "SEED"
+            with m.State("SEED"):
+                m.d.comb += [self.seeding.eq(1), self.load.eq(self.seeded)]
+                with m.If(self.seeded & ~(current.final & self.hold)):
+                    m.next = "PASS"
+            with m.State("PASS"):
+                m.d.comb += self.token.valid.eq(place < self._spec.nodes)
+                with m.If(place != self._period - 1):
+                    m.d.sync += place.eq(place + 1)
+                with m.Elif(current.final):
+                    m.d.sync += place.eq(0)
+                    m.next = "DRAIN"
+                with m.Elif(planner.following.final & self.hold):
+                    m.next = "HOLD"
+                with m.Else():
+                    m.d.sync += follow
+            with m.State("HOLD"):
+                with m.If(~self.hold):
+                    m.d.sync += follow
+                    m.next = "PASS"
+            with m.State("DRAIN"):
+                m.d.sync += place.eq(place + 1)
+                with m.If(place == self._drain):
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,78 @@
+"""Shapes of what moves through the array."""
+
+from amaranth import *
+from amaranth.lib import data
+
+from pendula.contract.memory import Memory, memory_layouts
+from pendula.contract.numbers import Interval
+from pendula.contract.spec import ArraySpec
+from pendula_gateware.interfaces import row_shape
+
+__all__ = ["accumulator_shape", "interval_shape", "memory_shape", "own_shape", "result_shape",
+           "shared_shape", "state_shape", "token_shape", "update_shape"]
+
+
+def interval_shape(interval: Interval) -> Shape:
+    """Return the narrowest signed shape that holds an interval."""
+    return signed(interval.signed_bits)
+
+
+def accumulator_shape(spec: ArraySpec, name: str) -> Shape:
+    """Return the shape of one of the spec's accumulators."""
+    return interval_shape(spec.accumulators[name])
+
+
+def state_shape(spec: ArraySpec) -> Shape:
+    """Return the shape of x."""
+    return signed(spec.state_bits)
+
+
+def memory_shape(spec: ArraySpec, number: Memory) -> data.StructLayout:
+    """Return the shape of a row of a memory."""
+    return row_shape(memory_layouts(spec)[number])
+
+
+def token_shape(spec: ArraySpec) -> data.StructLayout:
+    """Return what the sequencer sends a cycle: which node to update, and how.
+
+    Fields: `valid`; `initial` for the pass that sets the initial state; `force` for a pass that
+    evaluates and keeps the state; `final` for the pass whose results are read out; `node`;
+    `segment`; `row` of the parameter memory.
+    """
+    layouts = memory_layouts(spec)
+    return data.StructLayout({
+        "valid": 1, "initial": 1, "force": 1, "final": 1,
+        "node": range(spec.nodes), "segment": range(spec.segments),
+        "row": range(layouts[Memory.PARAMETER].rows),
+    })
+
+
+def own_shape(spec: ArraySpec) -> data.StructLayout:
+    """Return what a lane knows of a node itself: its state and its row of the table."""
+    return data.StructLayout({"x": state_shape(spec), "row": memory_shape(spec, Memory.TABLE)})
+
+
+def shared_shape(spec: ArraySpec) -> data.StructLayout:
+    """Return what all lanes get with a token: its parameter, segment and node rows."""
+    return data.StructLayout({
+        "token": token_shape(spec),
+        "parameter": memory_shape(spec, Memory.PARAMETER),
+        "segment": memory_shape(spec, Memory.SEGMENT),
+        "node": memory_shape(spec, Memory.NODE),
+    })
+
+
+def update_shape(spec: ArraySpec) -> data.StructLayout:
+    """Return the part of :func:`shared_shape` that the end of a step needs."""
+    return data.StructLayout({
+        "token": token_shape(spec), "noise_gain": signed(spec.gain_bits),
+        "node": memory_shape(spec, Memory.NODE),
+    })
+
+
+def result_shape(spec: ArraySpec) -> data.StructLayout:
+    """Return what leaves a lane a cycle: a node's new state and the force that acted on it."""
+    return data.StructLayout({
+        "token": token_shape(spec), "visible": 1, "saturated": 1,
+        "x": state_shape(spec), "force": accumulator_shape(spec, "drift"),
+    })

@@ -1,0 +1,141 @@
+"""The array in Amaranth's simulator equals the contract's step, bit for bit."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from gateware.array.array_driver import decode, load, set_run
+from streams import get_packet, put, simulate
+
+from pendula.contract import PHYSICS, ArraySpec, InitialState
+from pendula.contract.protocol import force_bytes, state_bytes
+from pendula.contract.registers import Readout
+from pendula.contract.step import forces, pixel, run_sample
+from pendula.program import Program, random_program
+from pendula_gateware.array.array import Array
+
+OFFSETS = {"both": (-5, -1, 1, 2, 5), "ahead": (1, 3), "behind": (-3, -1), "one": (1,)}
+
+
+def build(physics: str, nodes: int, offsets: tuple[int, ...], *, seed: int = 1,
+          initial: InitialState = InitialState.GAUSSIAN, **widths: int) -> Program:
+    widths = {"table_bits": 6} | widths         # short tables load fast
+    spec = ArraySpec(physics=PHYSICS[physics], nodes=nodes, offsets=offsets, segments=4, **widths)
+    return random_program(spec, np.random.default_rng(seed), segments=3, steps=2, initial=initial)
+
+
+def draw(program: Program, jobs: list[dict[str, int]], *, seed: int = 7, stall: float = 0.3,
+         uploaded=None, clamped=None, **run) -> tuple[list[bytes], int]:
+    """Run jobs on a fresh array with stalls on both sides; return its packets and saturations."""
+    array = Array(spec=program.spec)
+    packets: list[bytes] = []
+    counters = []
+    loaded = []
+
+    async def feed(ctx):
+        await load(ctx, array, program, uploaded, clamped)
+        set_run(ctx, array, seed, **run)
+        loaded.append(True)
+        await put(ctx, array.job, jobs, Random(1), stall)
+
+    async def receive(ctx):
+        for _ in jobs:
+            packets.append(await get_packet(ctx, array.o, Random(2), stall))
+        while ctx.get(array.busy):
+            await ctx.tick()
+        counters.append(ctx.get(array.saturations))
+
+    simulate(array, feed, receive, timeout_cycles=20_000)
+    return packets, counters[0]
+
+
+def samples(*indices: int) -> list[dict[str, int]]:
+    return [{"force": 0, "index": index} for index in indices]
+
+
+@pytest.mark.parametrize("offsets", OFFSETS.values(), ids=OFFSETS)
+@pytest.mark.parametrize("nodes", [6, 41])
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_samples(physics, nodes, offsets):
+    program = build(physics, nodes, offsets)
+    packets, saturations = draw(program, samples(0, 1, 0xFFFFFFFF), readout=Readout.ALL)
+    runs = [run_sample(program, 7, index) for index in (0, 1, 0xFFFFFFFF)]
+    assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
+    assert saturations == sum(run.saturations for run in runs)
+
+
+@pytest.mark.parametrize("initial", InitialState)
+@pytest.mark.parametrize("stop_step", [0, 1, 5])
+def test_initial_states(initial, stop_step):
+    program = build("quartic", 9, (-1, 1), initial=initial)
+    uploaded = np.arange(9) * 1000 - 4000
+    packets, _ = draw(program, samples(3, 4), stop_step=stop_step, readout=Readout.ALL,
+                      uploaded=uploaded)
+    kept = None
+    for index, packet in zip((3, 4), packets, strict=True):
+        kept = run_sample(program, 7, index, stop_step=stop_step, kept=kept,
+                          uploaded=uploaded.tolist()).x
+        assert decode(packet, state_bytes(program.spec)) == kept
+
+
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_clamped_nodes(physics):
+    program = build(physics, 12, (-2, 1))
+    rng = np.random.default_rng(3)
+    uploaded, clamped = rng.integers(-9000, 9000, 12), rng.random(12) < 0.5
+    [packet], saturations = draw(program, samples(5), readout=Readout.ALL, uploaded=uploaded,
+                                 clamped=clamped)
+    run = run_sample(program, 7, 5, uploaded=uploaded.tolist(), clamped=clamped.tolist())
+    assert decode(packet, state_bytes(program.spec)) == run.x
+    assert saturations == run.saturations
+
+
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_visible_pixels(physics):
+    program = build(physics, 12, (-2, 1))
+    visible = np.arange(12) % 3 != 0
+    object.__setattr__(program, "visible", visible)
+    [packet], _ = draw(program, samples(5), readout=Readout.PIXEL)
+    x = np.array(run_sample(program, 7, 5).x)[visible]
+    assert list(packet) == [pixel(program.spec, program.pixel_gain, program.pixel_offset, int(v))
+                            for v in x]
+
+
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_forces(physics):
+    program = build(physics, 12, (-2, 1))
+    uploaded = np.random.default_rng(3).integers(-9000, 9000, 12)
+    jobs = [{"force": 1, "index": segment} for segment in range(3)]
+    packets, _ = draw(program, jobs, uploaded=uploaded)
+    assert [decode(p, force_bytes(program.spec)) for p in packets] == [
+        forces(program, segment, uploaded.tolist()) for segment in range(3)]
+
+
+@pytest.mark.parametrize("widths", [
+    {"state_bits": 12, "table_bits": 6, "edge_bits": 4, "code_bits": 3, "gain_bits": 8},
+    {"state_bits": 24, "table_bits": 8, "edge_bits": 10, "basis_bits": 18, "gain_bits": 18},
+])
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_other_widths(physics, widths):
+    program = build(physics, 8, (-3, 1, 2), initial=InitialState.UNIFORM, **widths)
+    [packet], _ = draw(program, samples(9), readout=Readout.ALL)
+    assert decode(packet, state_bytes(program.spec)) == run_sample(program, 7, 9).x
+
+
+def test_no_bubble_between_steps():
+    program = build("quartic", 256, (-34, -1, 1, 34))
+    array = Array(spec=program.spec)
+    cycles = []
+
+    async def run(ctx):
+        await load(ctx, array, program)
+        set_run(ctx, array, 7)
+        await put(ctx, array.job, samples(0))
+        while not ctx.get(array.o.valid):
+            await ctx.tick()
+        cycles.append(ctx.get(array.cycles))
+
+    simulate(array, run, timeout_cycles=20_000)
+    passes = program.total_steps + 1
+    assert array.period == 256
+    assert passes * 256 < cycles[0] < passes * 256 + 100
