@@ -14,7 +14,7 @@ from pendula.contract.memory import STEPS_BITS
 from pendula.contract.numbers import Interval, Overflow, signed_format
 from pendula.contract.registers import RegisterName, get_register
 from pendula.contract.spec import ArraySpec
-from pendula.contract.step import PIXEL_HI, PIXEL_SHIFT, InitialState
+from pendula.contract.step import PIXEL_HI, PIXEL_OFFSET_F_BITS, InitialState, pixel_shift
 from pendula.contract.tables import build_tables
 from pendula.errors import ProgramError
 
@@ -283,8 +283,11 @@ def pixel_map(spec: ArraySpec, black_val: float, white_val: float) -> PixelMap:
         If the gain does not fit its register.
     """
     span_raw = (white_val - black_val) * 2**spec.state.f_bits
-    gain = round(PIXEL_HI * 2**PIXEL_SHIFT / span_raw)
+    gain = round(PIXEL_HI * 2 ** pixel_shift(spec) / span_raw)
     if not _PIXEL_GAIN.lo <= gain <= _PIXEL_GAIN.hi:
         raise ProgramError(f"white_val - black_val must be larger, not {white_val - black_val}: "
                            f"pixel_gain would be {gain}")
-    return {"pixel_gain": gain, "pixel_offset": round(-gain * black_val * 2**spec.state.f_bits)}
+    black_pixels = PIXEL_HI * black_val / (white_val - black_val)
+    offset = check_array("pixel_offset", round(-black_pixels * 2**PIXEL_OFFSET_F_BITS), (),
+                         _PIXEL_OFFSET)
+    return {"pixel_gain": gain, "pixel_offset": int(offset)}

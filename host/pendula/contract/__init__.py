@@ -34,7 +34,7 @@ def _sample(spec: ArraySpec) -> list[int]:
         noise_gain=[spec.gain.hi // 4], tables=build_tables(spec),
         initial=InitialState.GAUSSIAN, initial_gain=spec.gain.hi)
     run = step.run_sample(program, seed=1, index=2)
-    return [*run.x, run.saturations, *(step.pixel(spec, 1 << 9, 1 << 26, x) for x in run.x)]
+    return [*run.x, run.saturations, *(step.pixel(spec, 1 << 9, 1 << 14, x) for x in run.x)]
 
 
 def _describe_physics(physics: Physics) -> dict[str, object]:

@@ -113,6 +113,6 @@ def get_physics(name: str) -> Physics:
     ContractError
         If there is none.
     """
-    if not isinstance(name, str) or name not in PHYSICS:
+    if name not in PHYSICS:
         raise ContractError(f"Physics must be one of {', '.join(PHYSICS)}, not {name!r}")
     return PHYSICS[name]

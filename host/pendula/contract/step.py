@@ -16,12 +16,13 @@ from pendula.contract.physics import ONE, STATE
 from pendula.contract.spec import ArraySpec
 from pendula.contract.tables import table_index
 
-__all__ = ["ALL_STEPS", "PIXEL_HI", "PIXEL_SHIFT", "InitialState", "ProgramLike", "Trajectory",
+__all__ = ["ALL_STEPS", "PIXEL_GAIN_F_BITS", "PIXEL_HI", "PIXEL_OFFSET_F_BITS", "InitialState", "ProgramLike", "Trajectory",
            "basis_values", "combine", "coupling_sum", "forces", "initial_state", "integrate",
-           "node_force", "pixel", "run_sample"]
+           "node_force", "pixel", "pixel_shift", "run_sample"]
 
-PIXEL_SHIFT = 20                 # fraction bits of the pixel gain
 PIXEL_HI = 255
+PIXEL_GAIN_F_BITS = 2            # fraction bits of the pixel gain, on top of the state's width
+PIXEL_OFFSET_F_BITS = 8          # fraction bits of the pixel offset
 ALL_STEPS = (1 << 32) - 1        # stop_step that lets a program run to its end
 
 
@@ -232,8 +233,15 @@ def forces(program: ProgramLike, segment: int, x: Sequence[int]) -> list[int]:
     return [node_force(program, segment, node, x) for node in range(program.spec.nodes)]
 
 
+def pixel_shift(spec: ArraySpec) -> int:
+    """Return the fraction bits of a pixel before it is rounded, which are those of its gain."""
+    return spec.state_bits + PIXEL_GAIN_F_BITS
+
+
 def pixel(spec: ArraySpec, gain: int, offset: int, x: int) -> int:
     """Return the 8-bit pixel of a state: phases fold at half a turn, then affine, then clipped."""
     folded = abs(x) if spec.physics.overflow is Overflow.WRAP else x
-    value = (gain * folded + offset + (1 << (PIXEL_SHIFT - 1))) >> PIXEL_SHIFT
+    shift = pixel_shift(spec)
+    value = gain * folded + (offset << (shift - PIXEL_OFFSET_F_BITS))
+    value = (value + (1 << (shift - 1))) >> shift
     return max(0, min(PIXEL_HI, value))
