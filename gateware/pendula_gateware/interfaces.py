@@ -8,8 +8,19 @@ from pendula.contract import registers
 from pendula.contract.memory import Memory, RowLayout, memory_layouts
 from pendula.contract.spec import ArraySpec
 
-__all__ = ["MEMORY_READ_LATENCY", "Byte", "ByteStream", "Job", "MemoryBus", "Packet",
-           "PacketStream", "RegisterValues", "register_shape", "row_shape"]
+__all__ = [
+    "MEMORY_READ_LATENCY",
+    "Byte",
+    "ByteStream",
+    "Job",
+    "MemoryBus",
+    "MemoryBusInterface",
+    "Packet",
+    "PacketStream",
+    "RegisterValues",
+    "register_shape",
+    "row_shape",
+]
 
 MEMORY_READ_LATENCY = 2
 """Cycles from an address on a :class:`MemoryBus` to its data."""
@@ -49,6 +60,16 @@ RegisterValues = data.StructLayout({
 """All writable registers, by lower-case name."""
 
 
+class MemoryBusInterface(wiring.PureInterface):
+    """Ports of a :class:`MemoryBus`."""
+
+    memory: Signal
+    row: Signal
+    write: Signal
+    write_data: Signal
+    read_data: Signal
+
+
 class MemoryBus(wiring.Signature):
     """Access to the array's memories, seen from the link. Only while the array is idle.
 
@@ -82,3 +103,7 @@ class MemoryBus(wiring.Signature):
             "write_data": Out(width),
             "read_data": In(width),
         })
+
+    def create(self, *, path=None, src_loc_at: int = 0) -> MemoryBusInterface:
+        """Create the ports."""
+        return MemoryBusInterface(self, path=path, src_loc_at=1 + src_loc_at)

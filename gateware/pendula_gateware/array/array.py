@@ -12,11 +12,17 @@ from pendula_gateware.array.readout import Readout
 from pendula_gateware.array.sequencer import Sequencer
 from pendula_gateware.array.shapes import shared_shape, token_shape
 from pendula_gateware.array.store import RowStore
-from pendula_gateware.interfaces import Job, MemoryBus, PacketStream, RegisterValues
+from pendula_gateware.interfaces import (
+    Job,
+    MemoryBus,
+    MemoryBusInterface,
+    PacketStream,
+    RegisterValues,
+)
 from pendula_gateware.noise.seeder import Seeder
 from pendula_gateware.numeric.delay import DelayLine
 
-__all__ = ["Array", "SharedRows"]
+__all__ = ["OscillatorArray", "SharedRows"]
 
 
 class SharedRows(wiring.Component):
@@ -39,7 +45,7 @@ class SharedRows(wiring.Component):
         The token of `latency` cycles ago, with its rows.
     """
 
-    bus: wiring.PureInterface
+    bus: MemoryBusInterface
     token: data.View
     o: data.View
 
@@ -79,7 +85,7 @@ class SharedRows(wiring.Component):
         return m
 
 
-class Array(wiring.Component):
+class OscillatorArray(wiring.Component):
     """Coupled oscillators, one sample at a time, one node a cycle.
 
     Parameters
@@ -114,7 +120,7 @@ class Array(wiring.Component):
     job: stream.Interface
     o: stream.Interface
     registers: data.View
-    bus: wiring.PureInterface
+    bus: MemoryBusInterface
     clear: Signal
     saturations: Signal
     cycles: Signal

@@ -74,7 +74,8 @@ class CouplingSum(wiring.Component):
 
     def __init__(self, *, spec: ArraySpec) -> None:
         self._spec = spec
-        degree, edge = len(spec.offsets), data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
+        degree = len(spec.offsets)
+        edge = data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
         super().__init__({
             "codes": In(data.ArrayLayout(signed(spec.code_bits), degree)),
             "v": In(data.ArrayLayout(edge, degree)),

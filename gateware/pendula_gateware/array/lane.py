@@ -1,5 +1,7 @@
 """One lane: the state of one sample, streamed through a delay line with K taps."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -16,7 +18,7 @@ from pendula_gateware.array.shapes import (
     token_shape,
 )
 from pendula_gateware.array.store import RowStore
-from pendula_gateware.interfaces import MemoryBus, RegisterValues
+from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, RegisterValues
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.noise.source import NoiseSource
 from pendula_gateware.numeric.delay import DelayLine, delayed
@@ -100,7 +102,7 @@ class StateReader(wiring.Component):
     Latency `latency`, throughput 1 node a cycle. A result is seen by reads from the next cycle on.
     """
 
-    bus: wiring.PureInterface
+    bus: MemoryBusInterface
     token: data.View
     result: data.View
     o: data.View
@@ -173,7 +175,7 @@ class Lane(wiring.Component):
     """
 
     registers: data.View
-    bus: wiring.PureInterface
+    bus: MemoryBusInterface
     load: Signal
     state: data.View
     token: data.View
@@ -217,7 +219,7 @@ class Lane(wiring.Component):
             m.submodules.wait = wait = DelayLine(shape=own.shape(), depth=taps.latency)
             m.d.comb += wait.i.eq(own)
             own = wait.o
-        update = Signal(integrator.update.shape())
+        update: Any = Signal(integrator.update.shape())
         m.d.comb += [
             reader.token.eq(self.token),
             reader.result.eq(self.o),

@@ -8,7 +8,7 @@ from pendula.contract.memory import STEPS_BITS, Memory
 from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.shapes import memory_shape, token_shape
-from pendula_gateware.interfaces import Job, MemoryBus, RegisterValues
+from pendula_gateware.interfaces import Job, MemoryBus, MemoryBusInterface, RegisterValues
 
 __all__ = ["PassKind", "Planner", "Sequencer", "pass_shape"]
 
@@ -55,7 +55,7 @@ class Planner(wiring.Component):
     Latency 2 cycles: the steps memory and an output register.
     """
 
-    bus: wiring.PureInterface
+    bus: MemoryBusInterface
     registers: data.View
     force: Signal
     current: data.View
@@ -141,7 +141,7 @@ class Sequencer(wiring.Component):
 
     job: stream.Interface
     registers: data.View
-    bus: wiring.PureInterface
+    bus: MemoryBusInterface
     seeded: Signal
     load: Signal
     index: Signal
@@ -217,10 +217,9 @@ class Sequencer(wiring.Component):
                     m.next = "HOLD"
                 with m.Else():
                     m.d.sync += follow
-            with m.State("HOLD"):
-                with m.If(~self.hold):
-                    m.d.sync += follow
-                    m.next = "PASS"
+            with m.State("HOLD"), m.If(~self.hold):
+                m.d.sync += follow
+                m.next = "PASS"
             with m.State("DRAIN"):
                 m.d.sync += place.eq(place + 1)
                 with m.If(place == self._drain):

@@ -6,7 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.spec import ArraySpec
-from pendula_gateware.interfaces import MEMORY_READ_LATENCY, MemoryBus, row_shape
+from pendula_gateware.interfaces import (
+    MEMORY_READ_LATENCY,
+    MemoryBus,
+    MemoryBusInterface,
+    row_shape,
+)
 from pendula_gateware.numeric.delay import delayed
 
 __all__ = ["RowStore"]
@@ -38,7 +43,7 @@ class RowStore(wiring.Component):
     Latency :data:`MEMORY_READ_LATENCY` cycles: the memory and an output register.
     """
 
-    bus: wiring.PureInterface
+    bus: MemoryBusInterface
     use: Signal
     row: Signal
     o: data.View

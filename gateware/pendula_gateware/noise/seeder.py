@@ -11,15 +11,12 @@ __all__ = ["Seeder", "StateLayout", "StreamName"]
 StateLayout = data.ArrayLayout(noise.WORD_BITS, 4)
 
 
-class StreamName(data.Struct):
-    """Which noise stream."""
-
-    seed_lo: noise.WORD_BITS
-    seed_hi: noise.WORD_BITS
-    index: noise.WORD_BITS
+StreamName = data.StructLayout({"seed_lo": noise.WORD_BITS, "seed_hi": noise.WORD_BITS,
+                                "index": noise.WORD_BITS})
+"""Which noise stream."""
 
 
-def _chaskey_round(m: Module, v) -> list[Signal]:
+def _chaskey_round(m: Module, v) -> list[Value]:
     """Build one round (:func:`pendula.contract.noise.chaskey_round`) as combinational logic."""
     def word(value):
         signal = Signal(noise.WORD_BITS)

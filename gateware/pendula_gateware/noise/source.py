@@ -1,13 +1,14 @@
 """Noise source of one lane: xoshiro128++ words and the Gaussians made from them."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise
-
-from pendula_gateware.numeric.delay import delayed
 from pendula_gateware.noise.seeder import StateLayout
+from pendula_gateware.numeric.delay import delayed
 
 __all__ = ["GaussianMapper", "NoiseSource", "Xoshiro"]
 
@@ -96,10 +97,11 @@ class GaussianMapper(wiring.Component):
         m = Module()
         row_layout = data.StructLayout({"threshold": noise.THRESHOLD_BITS,
                                         "alias": noise.ALIAS_BITS})
-        rows = [{"threshold": row.threshold, "alias": row.alias} for row in noise.alias_table()]
+        rows: list[Any] = [{"threshold": row.threshold, "alias": row.alias}
+                           for row in noise.alias_table()]
         m.submodules.table = table = memory.Memory(shape=row_layout, depth=noise.CELLS, init=rows)
         read = table.read_port()
-        fields = data.View(data.StructLayout({
+        fields: Any = data.View(data.StructLayout({
             "cell": noise.CELL_BITS, "threshold": noise.THRESHOLD_BITS,
             "first": noise.UNIFORM_BITS, "second": noise.UNIFORM_BITS}),
             delayed(m, self.word, 1))
@@ -131,7 +133,8 @@ class NoiseSource(wiring.Component):
 
     Notes
     -----
-    Latency 3 cycles, throughput 1 draw a cycle. Law: :func:`pendula.contract.noise.gaussian_counts`.
+    Latency 3 cycles, throughput 1 draw a cycle. The law is
+    :func:`pendula.contract.noise.gaussian_counts`.
     """
 
     load: Signal

@@ -1,5 +1,7 @@
 """Delays: a chain of registers, or a ring in memory where the chain would be long."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -51,8 +53,8 @@ class DelayLine(wiring.Component):
     Latency `depth`. From :data:`RING_DEPTH` on it is one memory of ``depth - 1`` words.
     """
 
-    i: Signal
-    o: Signal
+    i: Any
+    o: Any
 
     def __init__(self, *, shape, depth: int) -> None:
         if depth < 1:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from pendula.contract.memory import Memory
-from pendula.contract.registers import Readout
 from pendula.contract.step import ALL_STEPS
 from pendula.images import node_image, program_images
 from pendula.program import Program
@@ -44,7 +43,7 @@ def set_registers(ctx: Any, array: Any, **values: int) -> None:
 
 
 def set_run(ctx: Any, array: Any, seed: int, stop_step: int = ALL_STEPS,
-            readout: Readout = Readout(0)) -> None:
+            readout: int = 0) -> None:
     """Set what changes from run to run."""
     set_registers(ctx, array, seed_lo=seed & 0xFFFFFFFF, seed_hi=seed >> 32, stop_step=stop_step,
                   readout=readout)

@@ -4,15 +4,15 @@ from random import Random
 
 import numpy as np
 import pytest
-from gateware.array.array_driver import decode, load, set_run
-from streams import get_packet, put, simulate
 
+from gateware.array.array_driver import decode, load, set_run
 from pendula.contract import PHYSICS, ArraySpec, InitialState
 from pendula.contract.protocol import force_bytes, state_bytes
 from pendula.contract.registers import Readout
 from pendula.contract.step import forces, pixel, run_sample
 from pendula.program import Program, random_program
-from pendula_gateware.array.array import Array
+from pendula_gateware.array.array import OscillatorArray
+from streams import get_packet, put, simulate
 
 OFFSETS = {"both": (-5, -1, 1, 2, 5), "ahead": (1, 3), "behind": (-3, -1), "one": (1,)}
 
@@ -27,7 +27,7 @@ def build(physics: str, nodes: int, offsets: tuple[int, ...], *, seed: int = 1,
 def draw(program: Program, jobs: list[dict[str, int]], *, seed: int = 7, stall: float = 0.3,
          uploaded=None, clamped=None, **run) -> tuple[list[bytes], int]:
     """Run jobs on a fresh array with stalls on both sides; return its packets and saturations."""
-    array = Array(spec=program.spec)
+    array = OscillatorArray(spec=program.spec)
     packets: list[bytes] = []
     counters = []
     loaded = []
@@ -124,7 +124,7 @@ def test_other_widths(physics, widths):
 
 def test_no_bubble_between_steps():
     program = build("quartic", 256, (-34, -1, 1, 34))
-    array = Array(spec=program.spec)
+    array = OscillatorArray(spec=program.spec)
     cycles = []
 
     async def run(ctx):
