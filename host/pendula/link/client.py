@@ -32,7 +32,7 @@ from pendula.link.transport import AbstractTransport
 __all__ = ["ATTEMPTS", "Client", "RunCounters"]
 
 ATTEMPTS = 8                 # of one request, before the link is given up
-_NOISE_BYTES = 1 << 22       # bytes of an attempt that belong to no answer, before it is given up
+_NOISE_BYTES = 1 << 20       # bytes without a sound answer, before an attempt is given up
 _SHOWN_BYTES = 16
 _OK_BODY_BYTES: dict[Opcode, int | None] = {
     op: struct.calcsize(form) for op, form in RESPONSE_BODY.items()
@@ -47,6 +47,11 @@ class _Tally:
     damaged: int = 0
     foreign: int = 0
     last: bytes = b""
+
+    def add(self, data: bytes) -> None:
+        """Count bytes that arrived."""
+        self.received += len(data)
+        self.last = (self.last + data[-_SHOWN_BYTES:])[-_SHOWN_BYTES:]
 
     def __str__(self) -> str:
         if not self.received:
@@ -235,28 +240,24 @@ class Client:
     def _answers(self, sequence: int, cycles: int, tally: _Tally) -> Iterator[tuple[int, bytes]]:
         """Yield status and body of the sound answers to one attempt until the link is silent."""
         noise = 0
-        for frame in self._frames(cycles, tally):
-            answer = _decode_frame(frame)
-            if answer is None:
-                tally.damaged += bool(frame)
-            elif answer[0] != sequence:
-                tally.foreign += 1
-            else:
-                yield answer[1:]
-                continue
-            noise += len(frame) + 1
-            if noise > _NOISE_BYTES:
-                return
+        while noise <= _NOISE_BYTES and (data := self._transport.read(cycles)):
+            tally.add(data)
+            noise += len(data)
+            for frame in self._split(data):
+                answer = _decode_frame(frame)
+                if answer is None:
+                    tally.damaged += 1
+                elif answer[0] != sequence:
+                    tally.foreign += 1
+                else:
+                    noise = 0
+                    yield answer[1:]
 
-    def _frames(self, cycles: int, tally: _Tally) -> Iterator[bytes]:
-        while data := self._transport.read(cycles):
-            tally.received += len(data)
-            tally.last = (tally.last + data[-_SHOWN_BYTES:])[-_SHOWN_BYTES:]
-            *frames, self._partial = (self._partial + data).split(b"\0")
-            if len(self._partial) > _NOISE_BYTES:
-                frames.append(self._partial)
-                self._partial = b""
-            yield from frames
+    def _split(self, data: bytes) -> list[bytes]:
+        """Return the frames that `data` ends; keep the beginning of the next one."""
+        *frames, rest = (self._partial + data).split(b"\0")
+        self._partial = rest if len(rest) <= _NOISE_BYTES else b""
+        return [frame for frame in frames if frame]
 
     def _silence(self, opcode: Opcode, tally: _Tally) -> LinkError:
         return LinkError(f"device gave no sound answer to {opcode.name} in {ATTEMPTS} attempts: "
@@ -274,7 +275,8 @@ def _decode_frame(frame: bytes) -> tuple[int, int, bytes] | None:
 def _raise_refusal(opcode: Opcode, status: int) -> None:
     if status in (Status.OK, Status.DATA):
         return
-    name = Status(status).name if status in Status else "an unknown status"
+    names = {known.value: known.name for known in Status}
+    name = names.get(status, "an unknown status")
     raise DeviceError(f"device refused {opcode.name}: {name} (0x{status:02x})", status)
 
 

@@ -97,7 +97,8 @@ class LinkDevice(AbstractDevice):
         return {**super().info(), **plain, "physics": names.get(hello.physics, "unknown")}
 
     def close(self) -> None:
-        """Release the device."""
+        """Release the device; it has no program then."""
+        super().close()
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -115,8 +116,6 @@ class LinkDevice(AbstractDevice):
                 RegisterName.PIXEL_GAIN: program.pixel_gain,
                 RegisterName.PIXEL_OFFSET: program.pixel_offset,
             })
-            self._write_nodes(program, NodeMemory(np.zeros(program.spec.nodes, np.int64),
-                                                  np.zeros(program.spec.nodes, bool)))
 
     def _set_nodes(self, nodes: NodeMemory) -> None:
         with self.times.measure("load"):
