@@ -1,0 +1,73 @@
+"""The reducer equals the contract's integration, one node a cycle, ends of the ranges included."""
+
+from random import Random
+
+import pytest
+
+from pendula.contract import PHYSICS, ArraySpec, noise
+from pendula_gateware.array.integrator import Reducer
+from pendula_gateware.array.readout import PixelMapper
+from streams import simulate
+
+SPECS = [ArraySpec(physics=physics, nodes=40, offsets=(1, 2, 7), table_bits=4, **widths)
+         for physics in PHYSICS.values()
+         for widths in ({}, {"state_bits": 8}, {"state_bits": 24, "gain_bits": 10})]
+
+IDS = [f"{spec.physics.name}-{spec.state_bits}" for spec in SPECS]
+
+
+def choose(rng, within):
+    return rng.choice((within.lo, within.hi, rng.randint(within.lo, within.hi)))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=IDS)
+def test_reducer(spec):
+    rng = Random(5)
+    component = Reducer(spec=spec)
+    near = spec.state.hi << spec.drift_f_bits
+    nodes = []
+    for _ in range(300):
+        x, drift = choose(rng, spec.state.interval), choose(rng, spec.accumulators["drift"])
+        if rng.random() < 0.5:      # small drifts: rounding decides, and saturation is rare
+            drift = rng.randint(-(near >> 3), near >> 3)
+        nodes.append((x, drift, choose(rng, spec.gain), choose(rng, noise.GAUSSIAN)))
+    outputs = []
+
+    async def run(ctx):
+        for cycle in range(len(nodes) + component.latency):
+            if cycle >= component.latency:
+                outputs.append((ctx.get(component.o), bool(ctx.get(component.saturated))))
+            if cycle < len(nodes):
+                ports = (component.x, component.drift, component.gain, component.xi)
+                for port, value in zip(ports, nodes[cycle], strict=True):
+                    ctx.set(port, value)
+            await ctx.tick()
+
+    simulate(component, run)
+    expected = [component.model(*node) for node in nodes]
+    assert outputs == expected
+    assert any(saturated for _, saturated in expected) == (spec.physics.name != "kuramoto")
+    assert not all(saturated for _, saturated in expected)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=IDS)
+def test_pixel_mapper(spec):
+    rng = Random(6)
+    component = PixelMapper(spec=spec)
+    cases = [(rng.choice((-32768, 32767, rng.randint(-3000, 3000), rng.randint(-3000, 3000))),
+              rng.choice((0, 32640, -(1 << 17), (1 << 17) - 1)),
+              choose(rng, spec.state.interval)) for _ in range(300)]
+    outputs = []
+
+    async def run(ctx):
+        for gain, offset, x in cases:
+            ctx.set(component.registers.pixel_gain, gain)
+            ctx.set(component.registers.pixel_offset, offset)
+            ctx.set(component.x, x)
+            await ctx.tick().repeat(component.latency)
+            outputs.append(ctx.get(component.o))
+
+    simulate(component, run)
+    expected = [component.model(*case) for case in cases]
+    assert outputs == expected
+    assert len(set(expected)) > 20

@@ -1,0 +1,28 @@
+"""Tap line and state reader."""
+
+import pytest
+
+from pendula.contract import PHYSICS, ArraySpec
+from pendula_gateware.array.lane import TapLine
+from streams import simulate
+
+
+@pytest.mark.parametrize("offsets", [(-7, -2, 1, 4), (1,), (-3,), (2, 3), (-20, 20)])
+@pytest.mark.parametrize("physics", ["quartic", "kuramoto"])
+def test_taps_show_the_neighbours(physics, offsets):
+    spec = ArraySpec(physics=PHYSICS[physics], nodes=50, offsets=offsets)
+    component = TapLine(spec=spec)
+    stream = [[(37 * n + 11 * r) % 251 - 125 for r in range(spec.physics.rank)] for n in range(50)]
+
+    async def run(ctx):
+        for cycle in range(50 + component.latency):
+            if cycle < 50:
+                ctx.set(component.i, stream[cycle])
+            node = cycle - component.latency
+            for k, offset in enumerate(offsets):
+                if 0 <= node + offset < 50 and 0 <= node < 50:
+                    shown = [ctx.get(component.o[k][r]) for r in range(spec.physics.rank)]
+                    assert shown == stream[node + offset], (node, offset)
+            await ctx.tick()
+
+    simulate(component, run)

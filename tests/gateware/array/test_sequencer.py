@@ -1,0 +1,95 @@
+# amaranth: UnusedElaboratable=no
+"""The sequencer's tokens follow the program's segments and steps, without a gap inside a job."""
+
+from random import Random
+
+import pytest
+
+from pendula.contract import PHYSICS, ArraySpec
+from pendula.contract.memory import Memory, memory_layouts
+from pendula.contract.step import ALL_STEPS
+from pendula_gateware.array.sequencer import Sequencer
+from streams import put, simulate
+
+STEPS = (3, 1, 2)
+SPEC = ArraySpec(physics=PHYSICS["ising"], nodes=5, offsets=(1,), segments=4)
+
+
+def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8):
+    """Return (valid, initial, force, final, segment, node, row) of every cycle."""
+    component = Sequencer(spec=SPEC, period=period, drain=9)
+    rng = Random(4)
+    seen = []
+    done = []
+
+    async def feed(ctx):
+        layout = memory_layouts(SPEC)[Memory.SEGMENT]
+        ctx.set(component.bus.memory, Memory.SEGMENT)
+        ctx.set(component.bus.write, 1)
+        for row, steps in enumerate(STEPS):
+            content = layout.pack({"steps": [steps], "coupling_gain": [-1],
+                                   "local_gains": [-1, -1, -1], "noise_gain": [-1]})
+            ctx.set(component.bus.row, row)
+            ctx.set(component.bus.write_data, int.from_bytes(content, "little"))
+            await ctx.tick()
+        ctx.set(component.bus.write, 0)
+        ctx.set(component.registers.segments, len(STEPS))
+        ctx.set(component.registers.stop_step, stop_step)
+        ctx.set(component.seeded, 1)
+        await put(ctx, component.job, jobs)
+        while not ctx.get(component.job.ready):
+            await ctx.tick()
+        done.append(True)
+
+    async def watch(ctx):
+        while not done:
+            ctx.set(component.hold, rng.random() < hold)
+            token = ctx.get(component.token)
+            seen.append(tuple(token[name] for name in (
+                "valid", "initial", "force", "final", "segment", "node", "row")))
+            await ctx.tick()
+
+    simulate(component, feed, watch)
+    return seen
+
+
+def expected(passes):
+    """Return the valid tokens of passes (initial, force, final, segment, rows used)."""
+    return [(1, initial, force, final, segment, node, base + node)
+            for initial, force, final, segment, base in passes for node in range(SPEC.nodes)]
+
+
+def passes_of_sample(stop_step=ALL_STEPS):
+    segments = [s for s, steps in enumerate(STEPS) for _ in range(steps)][:stop_step]
+    passes = [(1, 0, 0, 0, 0)] + [(0, 0, 0, s, s * SPEC.nodes) for s in segments]
+    initial, force, _, segment, base = passes[-1]
+    return [*passes[:-1], (initial, force, 1, segment, base)]
+
+
+@pytest.mark.parametrize("stop_step", [0, 1, 3, 4, 5, 6, 7, ALL_STEPS])
+@pytest.mark.parametrize("hold", [0.0, 0.7])
+def test_sample(stop_step, hold):
+    seen = run_jobs([{"force": 0, "index": 1}] * 2, stop_step=stop_step, hold=hold)
+    assert [token for token in seen if token[0]] == expected(passes_of_sample(stop_step) * 2)
+
+
+@pytest.mark.parametrize("segment", range(len(STEPS)))
+def test_force(segment):
+    seen = run_jobs([{"force": 1, "index": segment}])
+    tokens = [token for token in seen if token[0]]
+    assert [t[1:5] for t in tokens[:5]] == [(1, 1, 0, segment)] * 5
+    assert tokens[5:] == expected([(0, 1, 1, segment, segment * SPEC.nodes)])
+
+
+def test_passes_follow_each_other_without_a_bubble():
+    seen = run_jobs([{"force": 0, "index": 1}], period=5)
+    valid = [token[0] for token in seen]
+    first = valid.index(1)
+    count = (sum(STEPS) + 1) * SPEC.nodes
+    assert all(valid[first:first + count])
+    assert not any(valid[first + count:])
+
+
+def test_period_is_checked():
+    with pytest.raises(ValueError, match="period must be at least 5, not 4"):
+        Sequencer(spec=SPEC, period=4, drain=9)
