@@ -71,11 +71,16 @@ class Physics:
     basis : tuple of str
         Local terms.
     coupling_full : Fraction
-        Largest change of x in one step by one coupling of code 1 with u = v = 1.
+        Change of x in one step that one coupling of code 1 with u = v = 1 must be able to make.
     local_full : Fraction
-        Largest change of x in one step by one local term of the largest code where h = 1.
+        Change of x in one step that one local term of the largest code with h = 1 must be able
+        to make.
     noise_full : Fraction
-        Largest standard deviation of the noise in one step.
+        Standard deviation of one step that the noise must be able to have.
+
+    Notes
+    -----
+    Gains have as many fraction bits as these full scales allow, so they reach less than twice them.
     """
 
     name: str

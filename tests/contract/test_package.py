@@ -1,0 +1,97 @@
+"""The contract needs the standard library alone, and its id follows every change of meaning."""
+
+import enum
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import pendula
+from pendula.contract import (
+    CONTRACT_ID,
+    describe_contract,
+    memory,
+    noise,
+    protocol,
+    registers,
+    step,
+)
+from pendula.contract.digest import digest
+from pendula.contract.numbers import NumberFormat
+from pendula.contract.physics import PHYSICS
+
+IMPORT_ALONE = """
+import sys
+sys.modules["numpy"] = sys.modules["amaranth"] = None
+import pendula.contract
+foreign = {name.partition(".")[0] for name, module in sys.modules.items() if module is not None}
+foreign -= sys.stdlib_module_names | {"pendula"}
+print(*sorted(name for name in foreign if not name.startswith("_")))
+"""
+
+
+def test_contract_imports_nothing_but_the_standard_library() -> None:
+    host = Path(pendula.__file__).parents[1]
+    script = f"import sys; sys.path.insert(0, {str(host)!r})\n{IMPORT_ALONE}"
+    run = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True,
+                         check=True)
+    assert run.stdout.strip() == ""
+
+
+def test_contract_id_is_the_digest_of_the_description() -> None:
+    assert digest(describe_contract()) == CONTRACT_ID
+
+
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+def setting(owner: object, name: str, value: object) -> Change:
+    return lambda patch: patch.setattr(owner, name, value)
+
+
+def swap_opcodes(patch: pytest.MonkeyPatch) -> None:
+    numbers = {op.name: op.value for op in protocol.Opcode} | {"RUN": 7, "FORCES": 6}
+    patch.setattr(protocol, "Opcode", enum.IntEnum("Opcode", numbers))
+
+
+def floor(form: NumberFormat, raw: int, f_bits: int) -> tuple[int, bool]:
+    return form.fit(raw >> f_bits)
+
+
+CHANGES: dict[str, Change] = {
+    "protocol version": setting(protocol, "VERSION", 2),
+    "opcode": swap_opcodes,
+    "arguments": lambda patch: patch.setitem(protocol.ARGUMENTS, protocol.Opcode.RUN, "<IH"),
+    "status": setting(protocol, "Status", enum.IntEnum("Status", {"OK": 1})),
+    "hello": setting(protocol.Hello, "FORMAT", "<4sH"),
+    "register address": setting(registers, "REGISTERS", registers.REGISTERS[1:]),
+    "register width": setting(registers, "REGISTERS", (
+        replace(registers.REGISTERS[0], width=31), *registers.REGISTERS[1:])),
+    "readout flag": setting(registers, "Readout", enum.IntFlag("Readout", {"PIXEL": 2, "ALL": 1})),
+    "row layout": setting(memory, "STEPS_BITS", 15),
+    "seed tag": setting(noise, "SEED_TAG", 1),
+    "seeding rounds": setting(noise, "CHASKEY_ROUNDS", 8),
+    "zero state": setting(noise, "ZERO_STATE", (0, 1, 0, 0)),
+    "alias table": setting(noise, "_ALIAS_TABLE", noise.alias_table()[::-1]),
+    "fields of a word": setting(step, "gaussian", lambda word: noise.gaussian(word ^ 1 << 31)),
+    "rounding": setting(NumberFormat, "reduce", floor),
+    "pixel": setting(step, "PIXEL_HI", 127),
+    "physics": lambda patch: patch.setitem(PHYSICS, "ising", PHYSICS["quartic"]),
+    "full scale": lambda patch: patch.setitem(
+        PHYSICS, "ising", replace(PHYSICS["ising"], coupling_full=PHYSICS["ising"].local_full)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_contract_id_follows_a_change_of(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    CHANGES[change](monkeypatch)
+    assert digest(describe_contract()) != CONTRACT_ID
+
+
+def test_contract_id_ignores_what_is_only_told_to_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registers, "REGISTERS", tuple(
+        replace(register, doc="") for register in registers.REGISTERS))
+    assert digest(describe_contract()) == CONTRACT_ID
