@@ -31,6 +31,10 @@ def test_reducer(spec):
         if rng.random() < 0.5:      # small drifts: rounding decides, and saturation is rare
             drift = rng.randint(-(near >> 3), near >> 3)
         nodes.append((x, drift, choose(rng, spec.gain), choose(rng, noise.GAUSSIAN)))
+    half = (1 << spec.drift_f_bits) >> 1
+    for raw in (spec.state.hi, spec.state.lo):      # the very ends, from both sides of rounding
+        nodes += [(raw, step + fraction, 0, 0) for step in (-2 * half, 0, 2 * half)
+                  for fraction in (-half - 1, -half, -1, 0, half - 1, half)]
     outputs = []
 
     async def run(ctx):
