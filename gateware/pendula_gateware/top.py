@@ -4,12 +4,21 @@ from typing import Any
 
 from amaranth import *
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
+from pendula.contract import CONTRACT_ID
+from pendula.contract.protocol import Hello
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.array.array import OscillatorArray
 from pendula_gateware.interfaces import ByteStream
+from pendula_gateware.link.controller import Controller
+from pendula_gateware.link.deframer import Deframer
+from pendula_gateware.link.framer import Framer
 
-__all__ = ["Flat", "Top"]
+__all__ = ["LANES", "Flat", "Top"]
+
+LANES = 1
+"""Lanes of the array."""
 
 
 class Top(wiring.Component):
@@ -51,8 +60,27 @@ class Top(wiring.Component):
         """Digest that HELLO reports."""
         return self._build_id
 
-    def elaborate(self, platform: Any) -> Module:
-        raise NotImplementedError
+    def elaborate(self, platform):
+        m = Module()
+        hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id, lanes=LANES)
+        m.submodules.deframer = deframer = Deframer()
+        m.submodules.controller = controller = Controller(spec=self._spec, hello=hello)
+        m.submodules.array = array = OscillatorArray(spec=self._spec)
+        m.submodules.framer = framer = Framer()
+        connect(m, flipped(self.i), deframer.i)
+        connect(m, deframer.o, controller.i)
+        connect(m, controller.job, array.job)
+        connect(m, controller.bus, array.bus)
+        connect(m, array.o, controller.result)
+        connect(m, controller.o, framer.i)
+        connect(m, framer.o, flipped(self.o))
+        m.d.comb += [
+            array.registers.eq(controller.registers), array.clear.eq(controller.clear),
+            controller.saturations.eq(array.saturations), controller.cycles.eq(array.cycles),
+            controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
+            self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy),
+        ]
+        return m
 
 
 class Flat(wiring.Component):
@@ -82,7 +110,7 @@ class Flat(wiring.Component):
         """Component that is wrapped."""
         return self._inner
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform):
         m = Module()
         m.submodules.inner = self._inner
         for name, (member, value) in self._ports.items():

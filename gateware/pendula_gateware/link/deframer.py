@@ -2,13 +2,13 @@
 
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
-from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from pendula.contract.protocol import CRC_BYTES, HEADER_BYTES, MAX_REQUEST_BYTES, unseal
 from pendula.contract.registers import REGISTER_BITS
 from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
 from pendula_gateware.link.cobs import Decoder
+from pendula_gateware.link.crc import crc32
 
 __all__ = ["Deframer"]
 
@@ -57,7 +57,7 @@ class Deframer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.decoder = decoder = Decoder()
-        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(data_width=Byte.width).create()
+        m.submodules.crc = crc = crc32()
         m.submodules.frame = frame = memory.Memory(shape=Byte, depth=MAX_REQUEST_BYTES, init=[])
         write, read = frame.write_port(), frame.read_port()
         connect(m, flipped(self.i), decoder.i)

@@ -2,12 +2,12 @@
 
 from amaranth import *
 from amaranth.lib import stream, wiring
-from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from pendula.contract.protocol import CRC_BYTES, seal
 from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
 from pendula_gateware.link.cobs import Encoder
+from pendula_gateware.link.crc import crc32
 
 __all__ = ["Framer"]
 
@@ -44,25 +44,24 @@ class Framer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.encoder = encoder = Encoder()
-        m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(data_width=Byte.width).create()
+        m.submodules.crc = crc = crc32()
         connect(m, encoder.o, flipped(self.o))
         place = Signal(range(CRC_BYTES))
         moves = encoder.i.valid & encoder.i.ready
-        m.d.comb += [crc.data.eq(self.i.p.data)]
         with m.FSM() as fsm:
             with m.State("CONTENT"):
                 m.d.comb += [encoder.i.p.data.eq(self.i.p.data), encoder.i.valid.eq(self.i.valid),
-                             self.i.ready.eq(encoder.i.ready), crc.valid.eq(moves)]
+                             self.i.ready.eq(encoder.i.ready),
+                             crc.data.eq(self.i.p.data), crc.valid.eq(moves)]
                 with m.If(moves & self.i.p.last):
                     m.next = "CRC"
             with m.State("CRC"):
                 m.d.comb += [encoder.i.p.data.eq(crc.crc.word_select(place, Byte.width)),
-                             encoder.i.p.last.eq(place == CRC_BYTES - 1), encoder.i.valid.eq(1)]
+                             encoder.i.p.last.eq(place == CRC_BYTES - 1), encoder.i.valid.eq(1),
+                             crc.start.eq(moves & encoder.i.p.last)]
                 with m.If(moves):
-                    m.d.sync += place.eq(place + 1)
+                    m.d.sync += place.eq(Mux(encoder.i.p.last, 0, place + 1))
                 with m.If(moves & encoder.i.p.last):
-                    m.d.comb += crc.start.eq(1)
-                    m.d.sync += place.eq(0)
                     m.next = "CONTENT"
         m.d.comb += self.busy.eq(fsm.ongoing("CRC") | encoder.busy)
         return m

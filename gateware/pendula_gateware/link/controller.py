@@ -1,0 +1,181 @@
+"""Controller: requests in, responses out, and the array in between."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from pendula.contract.protocol import Hello, Opcode, Status
+from pendula.contract.registers import REGISTER_BITS
+from pendula.contract.spec import ArraySpec
+from pendula_gateware.interfaces import (
+    Job,
+    MemoryBus,
+    MemoryBusInterface,
+    PacketStream,
+    RegisterValues,
+)
+from pendula_gateware.link.memory_port import MemoryPort
+from pendula_gateware.link.parser import Parser
+from pendula_gateware.link.registers import Registers
+from pendula_gateware.link.responder import ConstantPacket, Responder
+from pendula_gateware.link.runner import Runner
+from pendula_gateware.link.shapes import Tail, unpack
+
+__all__ = ["Controller"]
+
+
+class Controller(wiring.Component):
+    """Execute requests one after another, each once the array is idle.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array that is controlled.
+    hello : Hello
+        Who the device is.
+
+    Members
+    -------
+    i : :py:`In(PacketStream)`
+        Requests, at least a header each.
+    o : :py:`Out(PacketStream)`
+        Responses.
+    registers : :py:`Out(RegisterValues)`
+        Writable registers.
+    bus : :py:`Out(MemoryBus(spec))`
+        Memories of the array.
+    job : :py:`Out(stream.Signature(Job))`
+        What the array does.
+    result : :py:`In(PacketStream)`
+        What came of each job, in order.
+    clear : :py:`Out(1)`
+        The counters of the array begin anew.
+    array_busy : :py:`In(1)`
+        Whether the array has not finished its jobs.
+    saturations, cycles, frames_dropped : :py:`In(32)`
+        Read-only registers.
+    busy : :py:`Out(1)`
+        Whether a request that has arrived is not yet answered.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+    registers: data.View
+    bus: MemoryBusInterface
+    job: stream.Interface
+    result: stream.Interface
+    clear: Signal
+    array_busy: Signal
+    saturations: Signal
+    cycles: Signal
+    frames_dropped: Signal
+    busy: Signal
+
+    def __init__(self, *, spec: ArraySpec, hello: Hello) -> None:
+        self._spec, self._hello = spec, hello
+        counter = In(REGISTER_BITS)
+        super().__init__({
+            "i": In(PacketStream), "o": Out(PacketStream),
+            "registers": Out(RegisterValues), "bus": Out(MemoryBus(spec)),
+            "job": Out(stream.Signature(Job)), "result": In(PacketStream), "clear": Out(1),
+            "array_busy": In(1), "saturations": counter, "cycles": counter,
+            "frames_dropped": counter, "busy": Out(1)})
+
+    @property
+    def spec(self) -> ArraySpec:
+        """Array that is controlled."""
+        return self._spec
+
+    @property
+    def hello(self) -> Hello:
+        """Who the device is."""
+        return self._hello
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.parser = parser = Parser()
+        m.submodules.registers = registers = Registers()
+        m.submodules.memory_port = port = MemoryPort(spec=self._spec)
+        m.submodules.runner = runner = Runner(capacity=self._spec.segments)
+        m.submodules.hello = hello = ConstantPacket(content=self._hello.encode())
+        m.submodules.responder = responder = Responder()
+        connect(m, flipped(self.i), parser.i)
+        connect(m, parser.tail, port.tail)
+        connect(m, port.bus, flipped(self.bus))
+        connect(m, runner.job, flipped(self.job))
+        connect(m, hello.o, responder.hello)
+        connect(m, flipped(self.result), responder.result)
+        connect(m, responder.o, flipped(self.o))
+        m.d.comb += [
+            self.registers.eq(registers.values), self.clear.eq(runner.clear),
+            registers.saturations.eq(self.saturations), registers.cycles.eq(self.cycles),
+            registers.frames_dropped.eq(self.frames_dropped),
+            self.busy.eq(parser.busy | responder.busy),
+        ]
+        self._distribute(m, parser.request.p, registers, port, runner)
+        self._serve(m, parser.request, registers, port, runner, responder.i)
+        return m
+
+    def _distribute(self, m, request, registers, port, runner):
+        """Wire arguments; where two opcodes share a wire, the shorter arguments lead the longer."""
+        address, value = unpack(Opcode.WRITE_REGISTER, request.arguments)
+        memory, first_row, rows = unpack(Opcode.CHECKSUM, request.arguments)
+        first, count = unpack(Opcode.RUN, request.arguments)
+        m.d.comb += [
+            registers.address.eq(address), registers.write_data.eq(value),
+            port.check.eq(request.opcode == Opcode.CHECKSUM),
+            port.memory.eq(memory), port.first.eq(first_row), port.rows.eq(rows),
+            runner.force.eq(request.opcode == Opcode.FORCES),
+            runner.first.eq(first), runner.count.eq(count),
+            runner.segments.eq(registers.values.segments),
+        ]
+
+    def _serve(self, m, request, registers, port, runner, response):
+        """Take a request, have it executed, and answer it."""
+        m.d.comb += response.p.sequence.eq(request.p.sequence)
+        with m.FSM():
+            with m.State("DISPATCH"), m.If(request.valid & ~self.array_busy):
+                self._dispatch(m, request, registers, response)
+            with m.State("MEMORY"):
+                m.d.comb += [
+                    port.run.eq(1), response.valid.eq(port.done), response.p.status.eq(port.status),
+                    response.p.has_value.eq(port.check & (port.status == Status.OK)),
+                    response.p.value.eq(port.crc), request.ready.eq(port.done & response.ready)]
+                with m.If(request.ready):
+                    m.next = "DISPATCH"
+            with m.State("ARRAY"):
+                m.d.comb += runner.run.eq(1)
+                with m.If(runner.done):
+                    m.d.comb += [response.valid.eq(1), response.p.status.eq(runner.status),
+                                 request.ready.eq(response.ready)]
+                with m.Else():
+                    m.d.comb += [
+                        response.valid.eq(runner.index.valid), response.p.status.eq(Status.DATA),
+                        response.p.has_value.eq(1), response.p.value.eq(runner.index.p),
+                        response.p.tail.eq(Tail.RESULT), runner.index.ready.eq(response.ready)]
+                with m.If(request.ready):
+                    m.next = "DISPATCH"
+
+    def _dispatch(self, m, request, registers, response):
+        """Answer at once, or leave it to the memory port or the runner."""
+        answer = [response.valid.eq(1), request.ready.eq(response.ready)]
+        with m.If(request.p.bad_length):
+            m.d.comb += [*answer, response.p.status.eq(Status.BAD_LENGTH)]
+        with m.Else(), m.Switch(request.p.opcode):
+            with m.Case(Opcode.HELLO):
+                m.d.comb += [*answer, response.p.tail.eq(Tail.HELLO)]
+            with m.Case(Opcode.READ_REGISTER):
+                status = Mux(registers.known, Status.OK, Status.BAD_ADDRESS)
+                m.d.comb += [*answer, response.p.status.eq(status),
+                             response.p.has_value.eq(registers.known),
+                             response.p.value.eq(registers.read_data)]
+            with m.Case(Opcode.WRITE_REGISTER):
+                status = Mux(registers.writable, Status.OK, Status.BAD_ADDRESS)
+                m.d.comb += [*answer, response.p.status.eq(status),
+                             registers.write.eq(response.ready)]
+            with m.Case(Opcode.WRITE_MEMORY, Opcode.CHECKSUM):
+                m.next = "MEMORY"
+            with m.Case(Opcode.RUN, Opcode.FORCES):
+                m.next = "ARRAY"
+            with m.Default():
+                m.d.comb += [*answer, response.p.status.eq(Status.BAD_OPCODE)]

@@ -1,0 +1,107 @@
+"""Runner: jobs for the array, and a response for each of its results."""
+
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from pendula.contract.protocol import INDEX_BYTES, Status
+from pendula_gateware.interfaces import Byte, Job, RegisterValues
+
+__all__ = ["Runner"]
+
+INDEX_BITS = INDEX_BYTES * Byte.width
+
+
+class Runner(wiring.Component):
+    """Execute RUN and FORCES.
+
+    Parameters
+    ----------
+    capacity : int
+        Time segments that the array can hold.
+
+    Members
+    -------
+    run : :py:`In(1)`
+        Execute; stays until `done` has been seen. The inputs below must not change meanwhile.
+    force : :py:`In(1)`
+        FORCES rather than RUN.
+    first, count : :py:`In(32)`
+        First sample and number of samples; for FORCES, `first` is the segment.
+    segments : :py:`In(13)`
+        Register SEGMENTS.
+    job : :py:`Out(stream.Signature(Job))`
+        Jobs, up to as many ahead of the results as the array takes.
+    index : :py:`Out(stream.Signature(32))`
+        Index of each job, in order, for the response that carries its result.
+    clear : :py:`Out(1)`
+        The counters of the array begin anew.
+    done : :py:`Out(1)`
+        All is over; `status` is final.
+    status : :py:`Out(Status)`
+        OK, or BAD_VALUE if there was nothing to do or no such segment: no job was sent then.
+
+    Notes
+    -----
+    Latency from `run` to the first job: 2 cycles.
+    """
+
+    run: Signal
+    force: Signal
+    first: Signal
+    count: Signal
+    segments: Signal
+    job: stream.Interface
+    index: stream.Interface
+    clear: Signal
+    done: Signal
+    status: Signal
+    latency = 2
+
+    def __init__(self, *, capacity: int) -> None:
+        self._capacity = capacity
+        super().__init__({
+            "run": In(1), "force": In(1), "first": In(INDEX_BITS), "count": In(INDEX_BITS),
+            "segments": In(RegisterValues["segments"].shape),
+            "job": Out(stream.Signature(Job)), "index": Out(stream.Signature(INDEX_BITS)),
+            "clear": Out(1), "done": Out(1), "status": Out(Status)})
+
+    @property
+    def capacity(self) -> int:
+        """Time segments that the array can hold."""
+        return self._capacity
+
+    def elaborate(self, platform):
+        m = Module()
+        last = Signal(INDEX_BITS + 1)       # one bit more: beyond the largest index
+        more = Signal()                     # jobs are left to send
+        bad = Mux(self.force, self.first >= self._capacity,
+                  (self.count == 0) | last[-1] | (self.segments == 0)
+                  | (self.segments > self._capacity))
+        m.d.comb += [self.job.p.force.eq(self.force), self.job.valid.eq(more)]
+        with m.If(self.job.valid & self.job.ready):
+            m.d.sync += [self.job.p.index.eq(self.job.p.index + 1),
+                         more.eq(self.job.p.index != last)]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [last.eq(self.first + Mux(self.force, 1, self.count) - 1),
+                             self.job.p.index.eq(self.first), self.index.p.eq(self.first)]
+                with m.If(self.run):
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.comb += self.clear.eq(~bad & ~self.force)
+                m.d.sync += [more.eq(~bad), self.status.eq(Mux(bad, Status.BAD_VALUE, Status.OK))]
+                m.next = "RUN"
+                with m.If(bad):
+                    m.next = "DONE"
+            with m.State("RUN"):
+                m.d.comb += self.index.valid.eq(1)
+                with m.If(self.index.ready):
+                    m.d.sync += self.index.p.eq(self.index.p + 1)
+                    with m.If(self.index.p == last):
+                        m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.done.eq(1)
+                with m.If(~self.run):
+                    m.next = "IDLE"
+        return m
