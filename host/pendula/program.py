@@ -35,7 +35,10 @@ def check_array(name: str, value: Any, shape: tuple[int, ...], within: Interval)
         If it is not integral, has another shape, or an element lies outside `within`; the message
         names the first such element.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ProgramError(f"{name} must have shape {shape}, not ragged rows") from error
     if array.dtype.kind not in "iub":
         raise ProgramError(f"{name} must hold integers, not {array.dtype}")
     if array.shape != shape:
@@ -43,8 +46,8 @@ def check_array(name: str, value: Any, shape: tuple[int, ...], within: Interval)
     bad = np.argwhere((array < within.lo) | (array > within.hi))     # before unsigned ones wrap
     if len(bad):
         index = tuple(int(i) for i in bad[0])
-        raise ProgramError(
-            f"{name}{list(index)} must be within {within.lo}..{within.hi}, not {array[index]}")
+        raise ProgramError(f"{name}{list(index) or ''} must be within {within.lo}..{within.hi}, "
+                           f"not {array[index]}")
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array
@@ -67,7 +70,7 @@ class Program:
     steps : array of int, shape (S,)
         Steps of each time segment.
     coupling_gain, noise_gain : array of int, shape (S,)
-        Segment gains gc and sigma.
+        Segment gains gc and sigma; the latter is not negative.
     local_gains : array of int, shape (S, M)
         Segment gains gl.
     visible : array of bool, shape (N,)
@@ -123,8 +126,8 @@ class Program:
             "steps": ((segments,), Interval(1, steps_hi)),
             "coupling_gain": ((segments,), spec.gain),
             "local_gains": ((segments, M), spec.gain),
-            "noise_gain": ((segments,), spec.gain),
-            "initial_gain": ((), spec.gain),
+            "noise_gain": ((segments,), Interval(0, spec.gain.hi)),
+            "initial_gain": ((), Interval(0, spec.gain.hi)),
             "pixel_gain": ((), _PIXEL_GAIN),
             "pixel_offset": ((), _PIXEL_OFFSET),
         }
@@ -132,6 +135,8 @@ class Program:
             array = check_array(name, getattr(self, name), shape, within)
             object.__setattr__(self, name, array if shape else int(array))
         visible = check_array("visible", self.visible, (N,), Interval(0, 1)).astype(bool)
+        if not visible.any():
+            raise ProgramError("visible must hold at least one node, not none")
         visible.setflags(write=False)
         object.__setattr__(self, "visible", visible)
         if self.initial not in tuple(InitialState):

@@ -16,9 +16,9 @@ from pendula.contract.physics import ONE, STATE
 from pendula.contract.spec import ArraySpec
 from pendula.contract.tables import table_index
 
-__all__ = ["ALL_STEPS", "PIXEL_GAIN_F_BITS", "PIXEL_HI", "PIXEL_OFFSET_F_BITS", "InitialState", "ProgramLike", "Trajectory",
-           "basis_values", "combine", "coupling_sum", "forces", "initial_state", "integrate",
-           "node_force", "pixel", "pixel_shift", "run_sample"]
+__all__ = ["ALL_STEPS", "PIXEL_GAIN_F_BITS", "PIXEL_HI", "PIXEL_OFFSET_F_BITS", "InitialState",
+           "ProgramLike", "Trajectory", "basis_values", "combine", "coupling_sum", "forces",
+           "initial_state", "integrate", "node_force", "pixel", "pixel_shift", "run_sample"]
 
 PIXEL_HI = 255
 PIXEL_GAIN_F_BITS = 2            # fraction bits of the pixel gain, on top of the state's width
