@@ -1,0 +1,193 @@
+"""``float://``: the ideal model, in real numbers, that the integers approximate."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pendula.contract.numbers import Overflow
+from pendula.contract.physics import FUNCTIONS, ONE, STATE
+from pendula.contract.step import PIXEL_HI, PIXEL_OFFSET_F_BITS, InitialState, pixel_shift
+from pendula.device import NodeMemory
+from pendula.program import IntArray, Program
+from pendula.twin.band import Band, bands
+from pendula.twin.block_device import BlockDevice
+
+__all__ = ["FloatDevice", "FloatModel", "real_function"]
+
+RealArray = npt.NDArray[np.float64]
+RealFunction = Callable[[RealArray], RealArray]
+
+_DRAWS = 1024       # Gaussians that a sample draws at once
+
+_EVALUATE: Mapping[str, RealFunction] = {      # pendula.contract.physics.FUNCTIONS on arrays
+    "sin": lambda x: np.sin(np.pi * x),
+    "-cos": lambda x: -np.cos(np.pi * x),
+    "cos": lambda x: np.cos(np.pi * x),
+    "sin2": lambda x: np.sin(2 * np.pi * x),
+    "tanh": np.tanh,
+    "clip": np.positive,
+    "x3": lambda x: x * x * x,
+    STATE: np.positive,
+    ONE: np.ones_like,
+}
+
+
+def real_function(name: str) -> RealFunction:
+    """Return the real function of the state called `name`, clipped where its table would be."""
+    evaluate = _EVALUATE[name]
+    if name not in FUNCTIONS:
+        return evaluate
+    reach_val = float(FUNCTIONS[name].reach)
+    return lambda x: np.clip(evaluate(x), -reach_val, reach_val)
+
+
+class _Draws:
+    """Standard normals, one generator a sample, whatever samples run beside it."""
+
+    def __init__(self, seed: int, indices: range, nodes: int) -> None:
+        self._generators = [np.random.Generator(np.random.Philox(key=seed | index << 64))
+                            for index in indices]
+        self._chunk = np.empty((len(indices), max(1, _DRAWS // nodes), nodes))
+        self._used = self._chunk.shape[1]
+        self.samples = len(indices)
+
+    def uniforms(self) -> RealArray:
+        """Return uniforms within [0, 1), shape (N, B); before any normals."""
+        nodes = self._chunk.shape[2]
+        return np.stack([generator.random(nodes) for generator in self._generators], axis=1)
+
+    def normals(self) -> RealArray:
+        """Return the next normals, shape (N, B)."""
+        if self._used == self._chunk.shape[1]:
+            for generator, chunk in zip(self._generators, self._chunk, strict=True):
+                generator.standard_normal(out=chunk)
+            self._used = 0
+        self._used += 1
+        return self._chunk[:, self._used - 1].T
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """Real parameters of one time segment."""
+
+    steps: int
+    bands: tuple[Band, ...]
+    local_val: RealArray        # shape (M, N, 1)
+    noise_val: float
+
+
+class FloatModel:
+    """The equations of a program with real functions, parameters, states and Gaussians.
+
+    Parameters
+    ----------
+    program : Program
+        What to run. Its tables are not read: the functions are those of its physics.
+    """
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, program: Program) -> None:
+        physics = program.spec.physics
+        couplings_val, locals_val = program.coupling_val, program.local_val
+        self.program = program
+        self._segments = [
+            _Segment(int(steps), bands(couplings_val[s], program.spec.offsets, np.float64),
+                     locals_val[s].T[:, :, None], float(program.noise_val[s]))
+            for s, steps in enumerate(program.steps)]
+        self._functions = {name: real_function(name)
+                           for name in (*physics.u, *physics.v, *physics.basis)}
+        state = program.spec.state.interval
+        self._lo_val, self._hi_val = (float(program.states_val(x)) for x in (state.lo, state.hi))
+
+    def run(self, seed: int, indices: range, *, nodes: NodeMemory, kept: npt.NDArray[Any],
+            stop_step: int, cancelled: Callable[[], bool]) -> tuple[RealArray, int]:
+        """Run samples side by side; see :class:`pendula.twin.block_device.Model`."""
+        draws = _Draws(seed, indices, self.program.spec.nodes)
+        uploaded_val = self.from_raw(nodes.uploaded)[:, None]
+        x, saturations = self._store(self._start(draws, kept, uploaded_val), nodes, uploaded_val)
+        left = stop_step
+        for segment in self._segments:
+            steps = min(segment.steps, left)
+            for _ in range(steps):
+                if cancelled():
+                    break
+                moved = self._drift(segment, x)
+                moved += x
+                if segment.noise_val:
+                    moved += segment.noise_val * draws.normals()
+                x, clipped = self._store(moved, nodes, uploaded_val)
+                saturations += clipped
+            left -= steps
+        return x, saturations
+
+    def forces(self, segment: int, states: IntArray) -> RealArray:
+        """Return the drift of every node in raw `states`, in units of x; both of shape (n, N)."""
+        return self._drift(self._segments[segment], self.from_raw(states.T)).T
+
+    def pixels(self, x: RealArray) -> npt.NDArray[np.uint8]:
+        """Return the pixels of states: the affine map of :func:`pendula.contract.step.pixel`."""
+        program = self.program
+        folded = np.abs(x) if self._wraps else x
+        gain_val = program.pixel_gain * 2.0**(program.spec.state.f_bits - pixel_shift(program.spec))
+        offset_val = program.pixel_offset * 2.0**-PIXEL_OFFSET_F_BITS
+        value = np.floor(gain_val * folded + offset_val + 0.5)
+        return np.clip(value, 0, PIXEL_HI).astype(np.uint8)
+
+    def from_raw(self, states: IntArray) -> RealArray:
+        """Return the real values of raw states."""
+        return self.program.states_val(states)
+
+    @property
+    def _wraps(self) -> bool:
+        return self.program.spec.physics.overflow is Overflow.WRAP
+
+    def _start(self, draws: _Draws, kept: RealArray, uploaded_val: RealArray) -> RealArray:
+        program, shape = self.program, (self.program.spec.nodes, draws.samples)
+        if program.initial is InitialState.UNIFORM:
+            return self._lo_val * (1 - 2 * draws.uniforms())
+        if program.initial is InitialState.GAUSSIAN:
+            return program.initial_val * draws.normals()
+        starts = {InitialState.KEEP: kept[:, None], InitialState.UPLOADED: uploaded_val}
+        return np.broadcast_to(starts.get(program.initial, np.zeros(1)), shape).copy()
+
+    def _drift(self, segment: _Segment, x: RealArray) -> RealArray:
+        physics = self.program.spec.physics
+        values = {name: function(x) for name, function in self._functions.items()}
+        drift, coupled = np.zeros_like(x), np.empty_like(x)
+        for rank, name in enumerate(physics.v):
+            for band in segment.bands:
+                np.matmul(band.weights, values[name][band.columns], out=coupled[band.rows])
+            drift += coupled * values[physics.u[rank]] if physics.u else coupled
+        for name, local_val in zip(physics.basis, segment.local_val, strict=True):
+            drift += local_val * values[name]
+        return drift
+
+    def _store(self, x: RealArray, nodes: NodeMemory,
+               uploaded_val: RealArray) -> tuple[RealArray, int]:
+        """Apply the clamps and the overflow rule; also return how many updates it clipped."""
+        if nodes.clamped.any():
+            x[nodes.clamped] = uploaded_val[nodes.clamped]
+        if self._wraps:
+            turn = -2 * self._lo_val
+            return x - turn * np.floor((x - self._lo_val) / turn), 0
+        fitted = np.clip(x, self._lo_val, self._hi_val)
+        return fitted, int(np.count_nonzero(fitted != x))
+
+
+class FloatDevice(BlockDevice):
+    """The ideal model: equal to the exact devices in distribution, up to quantisation.
+
+    Notes
+    -----
+    Sample i depends on (program, seed, i) alone here too, but its noise is NumPy's. States are
+    float64; forces are float64, in units of x a step.
+    """
+
+    exact = False
+
+    def _make_model(self, program: Program) -> FloatModel:
+        return FloatModel(program)
