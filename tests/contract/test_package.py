@@ -74,7 +74,6 @@ CHANGES: dict[str, Change] = {
     "row layout": setting(memory, "STEPS_BITS", 15),
     "seed tag": setting(noise, "SEED_TAG", 1),
     "seeding rounds": setting(noise, "CHASKEY_ROUNDS", 8),
-    "zero state": setting(noise, "ZERO_STATE", (0, 1, 0, 0)),
     "alias table": setting(noise, "_ALIAS_TABLE", noise.alias_table()[::-1]),
     "fields of a word": setting(step, "gaussian", lambda word: noise.gaussian(word ^ 1 << 31)),
     "rounding": setting(NumberFormat, "reduce", floor),

@@ -49,7 +49,7 @@ class Xoshiro(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        s = Signal(StateLayout, init=noise.ZERO_STATE)
+        s = Signal(StateLayout)
         total = Signal(noise.WORD_BITS)
         m.d.comb += total.eq(s[0] + s[3])
         with m.If(self.load):

@@ -69,7 +69,6 @@ def describe_contract() -> dict[str, object]:
         "noise": {
             "rounds": noise.CHASKEY_ROUNDS,
             "tag": noise.SEED_TAG,
-            "zero_state": noise.ZERO_STATE,
             "first_words": [next(noise.NoiseStream(seed, 1)) for seed in (0, 1)],
             "alias": [[row.threshold, row.alias] for row in noise.alias_table()],
         },

@@ -79,7 +79,8 @@ class RowLayout:
         """Bytes of a row on the link."""
         return (self.width + 7) // 8
 
-    def _places(self) -> Iterator[tuple[Field, int]]:
+    def places(self) -> Iterator[tuple[Field, int]]:
+        """Yield every field with its first bit."""
         position = 0
         for field in self.fields:
             yield field, position
@@ -94,7 +95,7 @@ class RowLayout:
             If a field is missing, has the wrong number of items, or an item does not fit.
         """
         row = 0
-        for field, position in self._places():
+        for field, position in self.places():
             items = values.get(field.name, ())
             if len(items) != field.count:
                 raise ContractError(

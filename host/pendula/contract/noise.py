@@ -18,7 +18,7 @@ from pendula.errors import ContractError
 
 __all__ = [
     "ALIAS_BITS", "CELLS", "CELL_BITS", "CHASKEY_ROUNDS", "GAUSSIAN", "GAUSSIAN_BITS",
-    "SEED_TAG", "SIGMA_RAW", "THRESHOLD_BITS", "UNIFORM_BITS", "WORD_BITS", "ZERO_STATE",
+    "SEED_TAG", "SIGMA_RAW", "THRESHOLD_BITS", "UNIFORM_BITS", "WORD_BITS",
     "AliasCell", "NoiseStream", "alias_table", "chaskey_round", "check_seed", "gaussian",
     "gaussian_counts", "rotl", "seed_state", "xoshiro_next",
 ]
@@ -29,7 +29,6 @@ _WORD = (1 << WORD_BITS) - 1
 # Uniform generator
 CHASKEY_ROUNDS = 12
 SEED_TAG = int.from_bytes(b"PNDL", "little")
-ZERO_STATE = (1, 0, 0, 0)      # stands in for the all-zero state, which xoshiro cannot leave
 
 # Gaussian: fields of a word, from bit 0 up: cell, threshold, two uniforms
 CELL_BITS = 6
@@ -78,14 +77,18 @@ def check_seed(seed: int) -> int:
 
 
 def seed_state(seed: int, index: int) -> State:
-    """Return the first state of the stream of sample `index` under a 64-bit `seed`."""
+    """Return the first state of the stream of sample `index` under a 64-bit `seed`.
+
+    It is never all zeros, which xoshiro could not leave: only zeros permute to zeros, and the tag
+    is not zero.
+    """
     check_seed(seed)
     if not 0 <= index <= _WORD:
         raise ContractError(f"Sample index must be within 0..2**32-1, not {index}")
     state: State = (seed & _WORD, seed >> WORD_BITS, index, SEED_TAG)
     for _ in range(CHASKEY_ROUNDS):
         state = chaskey_round(state)
-    return state if any(state) else ZERO_STATE
+    return state
 
 
 def xoshiro_next(s: State) -> tuple[int, State]:

@@ -47,9 +47,9 @@ class Opcode(enum.IntEnum):
 class Status(enum.IntEnum):
     """How the device answers."""
 
-    OK = 0
+    OK = 0               # done
     DATA = 1             # one sample or one force vector; more responses follow
-    BAD_OPCODE = 0x80
+    BAD_OPCODE = 0x80    # no such request
     BAD_LENGTH = 0x81    # arguments cut short or too long, or a tail that is no whole rows
     BAD_ADDRESS = 0x82   # no such register, memory or row, or a read-only register
     BAD_VALUE = 0x83     # no samples, no such segment, index past 2**32 - 1

@@ -29,7 +29,7 @@ ALL_STEPS = (1 << 32) - 1        # stop_step that lets a program run to its end
 class InitialState(enum.IntEnum):
     """Where a sample starts."""
 
-    ZERO = 0
+    ZERO = 0         # every node at 0
     UNIFORM = 1      # every raw state equally likely
     GAUSSIAN = 2     # zero mean; the program's initial_gain in units of the noise term
     KEEP = 3         # the final state of the sample before
