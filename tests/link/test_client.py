@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pendula.contract import ArraySpec, get_physics
 from pendula.contract.memory import Memory
-from pendula.contract.protocol import MAX_REQUEST_BYTES, Opcode, Status, state_bytes
+from pendula.contract.protocol import MAX_REQUEST_BYTES, Opcode, Status, force_bytes, state_bytes
 from pendula.contract.registers import RegisterName
 from pendula.device import Health
 from pendula.errors import DeviceError, LinkError
@@ -142,6 +142,54 @@ def test_counters_survive_a_lost_end():
     assert cycles == 7 * SPEC.nodes
 
 
+@pytest.mark.parametrize("kind", [FaultKind.DUPLICATE, FaultKind.LATE])
+def test_an_answer_to_an_earlier_request_is_ignored(kind):
+    responder = Responder(SPEC)
+    client = make_client(responder, reply_faults=[Fault(kind)], piece_bytes=5)
+    responder.registers[RegisterName.SEED_LO] = 7
+    responder.registers[RegisterName.SEED_HI] = 9
+    assert client.read_register(RegisterName.SEED_LO) == 7
+    assert client.read_register(RegisterName.SEED_HI) == 9
+
+
+def test_samples_of_an_earlier_run_are_ignored():
+    responder = Responder(SPEC)
+    prepare(responder)
+    client = make_client(responder, reply_faults=[Fault(FaultKind.DUPLICATE)] * 4, piece_bytes=5)
+    first, _ = draw(client, range(3))
+    client.write_register(RegisterName.SEED_LO, 1)
+    second, _ = draw(client, range(3))
+    assert all(first[index] != second[index] for index in range(3))
+
+
+@pytest.mark.parametrize(("index", "size"), [(0, 1), (0, -1), (0, -20), (1, 0)])
+def test_data_of_another_index_or_length_is_ignored(monkeypatch, index, size):
+    responder = Responder(SPEC)
+    data = index.to_bytes(4, "little") + bytes(VALUES_BYTES)
+    data += bytes(size) if size > 0 else b""
+    monkeypatch.setattr(responder, "_run", lambda *_: iter(
+        [(Status.DATA, data[:len(data) + min(size, 0)]), (Status.OK, b"")]))
+    with pytest.raises(LinkError, match=r"RUN in \d+ attempts: .* [1-9]\d* frames of no use"):
+        draw(make_client(responder), range(1))
+
+
+def test_a_run_that_never_delivers_is_given_up(monkeypatch):
+    responder = Responder(SPEC)
+    monkeypatch.setattr(responder, "_run", lambda *_: iter([(Status.OK, b"")]))
+    with pytest.raises(LinkError, match=f"RUN in {ATTEMPTS} attempts"):
+        draw(make_client(responder), range(1))
+
+
+def test_forces_of_a_faulty_link(monkeypatch):
+    responder = Responder(SPEC)
+    client = make_client(responder, reply_faults=[Fault(FaultKind.FLIP, 9), Fault(FaultKind.DROP)])
+    size = SPEC.nodes * force_bytes(SPEC)
+    assert client.forces(0, size, 100) == bytes(size)
+    monkeypatch.setattr(responder, "_forces", lambda *_: iter([(Status.OK, b"")]))
+    with pytest.raises(LinkError, match=f"FORCES in {ATTEMPTS} attempts"):
+        client.forces(0, size, 100)
+
+
 def test_a_chain_is_not_repeated():
     responder = Responder(SPEC)
     prepare(responder)
@@ -183,8 +231,10 @@ class Chatter(AbstractTransport):
 @pytest.mark.parametrize("data", [bytes(1 << 16), b"\x55" * (1 << 16), b"pendula\0" * 8192],
                          ids=["zeros", "no end", "text"])
 def test_endless_garbage_is_given_up(data):
+    client = Client(Chatter(data))
     with pytest.raises(LinkError, match=r"received \d+ bytes, .*last [0-9a-f]{32}"):
-        Client(Chatter(data)).hello()
+        client.hello()
+    assert len(client._partial) <= 1 << 20
 
 
 def test_refusals_carry_their_status():
