@@ -101,8 +101,9 @@ tail: whole rows.
 ## Requests
 
 {table(("opcode", "name", "bytes of arguments", "arguments", "body of OK"), rows)}
-The body of a DATA response is a {protocol.INDEX_BYTES}-byte index, then the values of the read-out nodes
-in ascending order: pixels of one byte, or raw states or forces of whole bytes, sign-extended.
+The body of a DATA response is an index of {protocol.INDEX_BYTES} bytes, then the values of the
+read-out nodes in ascending order: pixels of one byte, or raw states or forces of whole bytes,
+sign-extended.
 
 ## Status codes
 
