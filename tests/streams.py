@@ -94,10 +94,11 @@ def _watchdog(timeout_cycles: int) -> Testbench:
 
 
 def simulate(component: wiring.Component, *testbenches: Testbench,
-             timeout_cycles: int = 100_000) -> None:
+             checks: Iterable[Testbench] = (), timeout_cycles: int = 100_000) -> None:
     """Run the testbenches to their end.
 
-    Every output stream of the component is checked against the stream rules meanwhile.
+    Every output stream of the component is checked against the stream rules meanwhile, and the
+    endless testbenches `checks` run in the background.
 
     Raises
     ------
@@ -112,5 +113,6 @@ def simulate(component: wiring.Component, *testbenches: Testbench,
         if (member.flow is wiring.Out and member.is_signature
                 and isinstance(member.signature, stream.Signature)):
             simulator.add_testbench(_checker(name, getattr(component, name)), background=True)
-    simulator.add_testbench(_watchdog(timeout_cycles), background=True)
+    for testbench in (*checks, _watchdog(timeout_cycles)):
+        simulator.add_testbench(testbench, background=True)
     simulator.run()

@@ -60,8 +60,8 @@ class MemoryPort(wiring.Component):
     done : :py:`Out(1)`
         All is over; `status` and `crc` are final.
     status : :py:`Out(Status)`
-        OK; BAD_ADDRESS if there is no such memory or row (those before it are written), also for
-        a CHECKSUM of no rows that begins there; BAD_LENGTH if the tail ended within a row.
+        OK; BAD_LENGTH if the tail ended within a row; else BAD_ADDRESS if there is no such memory
+        or row, also for a CHECKSUM of no rows that begins there. The rows before are written.
     crc : :py:`Out(32)`
         CRC-32 of the rows' bytes, for CHECKSUM.
 
@@ -142,9 +142,8 @@ class MemoryPort(wiring.Component):
                 with m.If(cursor.complete):
                     m.next = "STORE"
                 with m.Elif(self.tail.p.last):
-                    with m.If(self.status == Status.OK):
-                        m.d.sync += self.status.eq(Mux(cursor.known, Status.BAD_LENGTH,
-                                                       Status.BAD_ADDRESS))
+                    m.d.sync += self.status.eq(Mux(cursor.known, Status.BAD_LENGTH,
+                                                   Status.BAD_ADDRESS))
                     m.next = "DONE"
         with m.State("STORE"):
             m.d.comb += self.bus.write.eq(cursor.exists & (self.status == Status.OK))

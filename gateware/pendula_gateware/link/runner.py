@@ -37,7 +37,7 @@ class Runner(wiring.Component):
     clear : :py:`Out(1)`
         The counters of the array begin anew.
     done : :py:`Out(1)`
-        All is over; `status` is final.
+        All jobs and indices are taken; `status` is final.
     status : :py:`Out(Status)`
         OK, or BAD_VALUE if there was nothing to do or no such segment: no job was sent then.
 
@@ -101,7 +101,7 @@ class Runner(wiring.Component):
                     with m.If(self.index.p == last):
                         m.next = "DONE"
             with m.State("DONE"):
-                m.d.comb += self.done.eq(1)
+                m.d.comb += self.done.eq(~more)
                 with m.If(~self.run):
                     m.next = "IDLE"
         return m

@@ -1,0 +1,87 @@
+from random import Random
+
+from gateware.traffic import BUILD_ID, small_spec
+from pendula.contract import CONTRACT_ID
+from pendula.contract.protocol import Hello, Opcode, Status, encode_request
+from pendula.contract.registers import RegisterName
+from pendula_gateware.link.controller import Controller
+from streams import get, get_packet, put_packet, simulate
+
+SPEC = small_spec("ising")
+HELLO = Hello.of(SPEC, contract_id=CONTRACT_ID, build_id=BUILD_ID, lanes=1)
+
+
+def content(sequence, opcode, *arguments, tail=b""):
+    return encode_request(sequence, opcode, *arguments, tail=tail)[:-4]
+
+
+async def ask(ctx, dut, *request):
+    await put_packet(ctx, dut.i, content(*request))
+    return await get_packet(ctx, dut.o)
+
+
+def test_hello_is_what_the_host_reads():
+    dut = Controller(spec=SPEC, hello=HELLO)
+
+    async def bench(ctx):
+        for sequence in (0, 255):
+            answer = await ask(ctx, dut, sequence, Opcode.HELLO)
+            assert answer[:2] == bytes((sequence, Status.OK))
+            assert Hello.decode(answer[2:]) == HELLO
+
+    simulate(dut, bench)
+
+
+def test_counters_are_read():
+    dut = Controller(spec=SPEC, hello=HELLO)
+    counters = {RegisterName.SATURATIONS: dut.saturations, RegisterName.CYCLES: dut.cycles,
+                RegisterName.FRAMES_DROPPED: dut.frames_dropped}
+
+    async def bench(ctx):
+        for k, port in enumerate(counters.values()):
+            ctx.set(port, 0x01020304 << k)
+        for k, name in enumerate(counters):
+            answer = await ask(ctx, dut, 9, Opcode.READ_REGISTER, name)
+            assert answer == bytes((9, Status.OK)) + (0x01020304 << k).to_bytes(4, "little")
+
+    simulate(dut, bench)
+
+
+def test_nothing_happens_while_the_array_is_busy():
+    dut = Controller(spec=SPEC, hello=HELLO)
+
+    async def bench(ctx):
+        ctx.set(dut.array_busy, 1)
+        await put_packet(ctx, dut.i, content(1, Opcode.WRITE_REGISTER, RegisterName.SEED_LO, 5))
+        for _ in range(30):
+            await ctx.tick()
+            assert ctx.get(dut.busy)
+            assert not ctx.get(dut.o.valid)
+            assert ctx.get(dut.registers.seed_lo) == 0
+        ctx.set(dut.array_busy, 0)
+        assert await get_packet(ctx, dut.o) == bytes((1, Status.OK))
+        assert ctx.get(dut.registers.seed_lo) == 5
+        assert not ctx.get(dut.busy)
+
+    simulate(dut, bench)
+
+
+def test_jobs_run_ahead_while_a_result_is_sent():
+    dut = Controller(spec=SPEC, hello=HELLO)
+
+    async def bench(ctx):
+        await put_packet(ctx, dut.i, content(3, Opcode.RUN, 10, 4))
+        jobs = await get(ctx, dut.job, 4)        # before any result is there
+        assert [job.index for job in jobs] == [10, 11, 12, 13]
+
+    async def array(ctx):
+        for k in range(4):
+            await put_packet(ctx, dut.result, bytes((k, k)), Random(k), 0.3)
+
+    async def sink(ctx):
+        for k in range(4):
+            index = (10 + k).to_bytes(4, "little")
+            assert await get_packet(ctx, dut.o) == bytes((3, Status.DATA)) + index + bytes((k, k))
+        assert await get_packet(ctx, dut.o) == bytes((3, Status.OK))
+
+    simulate(dut, bench, array, sink)

@@ -1,0 +1,60 @@
+from random import Random
+
+import pytest
+
+from pendula_gateware.link.responder import ConstantPacket, Responder
+from pendula_gateware.link.shapes import Tail
+from streams import get_packet, put, put_packet, simulate
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_parts_stand_in_order(stall):
+    rng, dut = Random(1), Responder()
+    responses = [{"sequence": rng.randrange(256), "status": rng.randrange(256),
+                  "value": rng.randrange(1 << 32), "has_value": rng.randrange(2),
+                  "tail": rng.choice(list(Tail))} for _ in range(60)]
+    tails = {Tail.HELLO: dut.hello, Tail.RESULT: dut.result}
+    contents = [rng.randbytes(rng.randint(1, 9)) for _ in responses]
+
+    async def source(ctx):
+        await put(ctx, dut.i, responses, Random(2), stall)
+
+    def tail_source(kind):
+        async def send(ctx):
+            for response, content in zip(responses, contents, strict=True):
+                if response["tail"] is kind:
+                    await put_packet(ctx, tails[kind], content, Random(3), stall)
+        return send
+
+    async def sink(ctx):
+        for response, content in zip(responses, contents, strict=True):
+            value = response["value"].to_bytes(4, "little") if response["has_value"] else b""
+            tail = b"" if response["tail"] is Tail.NONE else content
+            expected = bytes((response["sequence"], response["status"])) + value + tail
+            assert await get_packet(ctx, dut.o, rng, stall) == expected
+        assert not ctx.get(dut.busy)
+
+    simulate(dut, source, *map(tail_source, tails), sink)
+
+
+def test_latency():
+    dut = Responder()
+
+    async def bench(ctx):
+        await put(ctx, dut.i, [{"sequence": 7}])
+        for _ in range(dut.latency - 1):
+            assert not ctx.get(dut.o.valid)
+            await ctx.tick()
+        assert ctx.get(dut.o.valid)
+
+    simulate(dut, bench)
+
+
+def test_constant_packet_repeats():
+    dut = ConstantPacket(content=b"content")
+
+    async def sink(ctx):
+        for _ in range(3):
+            assert await get_packet(ctx, dut.o, Random(1), 0.3) == dut.content
+
+    simulate(dut, sink)

@@ -1,0 +1,111 @@
+from random import Random
+
+import pytest
+
+from pendula.contract.protocol import Status
+from pendula_gateware.link.runner import Runner
+from streams import get, simulate
+
+CAPACITY = 4
+LAST = (1 << 32) - 1
+
+
+def run(cases, stall=0.0, seed=1):
+    """Execute (force, first, count, segments), one after another; return what came of each."""
+    dut = Runner(capacity=CAPACITY)
+    outcomes = []
+    jobs, indices, clears = [], [], []
+
+    async def control(ctx):
+        for force, first, count, segments in cases:
+            ctx.set(dut.force, force)
+            ctx.set(dut.first, first)
+            ctx.set(dut.count, count)
+            ctx.set(dut.segments, segments)
+            ctx.set(dut.run, 1)
+            while not ctx.get(dut.done):
+                await ctx.tick()
+            await ctx.tick().repeat(2)           # the other testbenches take note
+            outcomes.append((Status(ctx.get(dut.status)), jobs[:], indices[:], sum(clears)))
+            ctx.set(dut.run, 0)
+            for record in (jobs, indices, clears):
+                record.clear()
+            await ctx.tick()
+
+    async def array(ctx):
+        rng = Random(seed)
+        while True:
+            job, = await get(ctx, dut.job, 1, rng, stall)
+            jobs.append((job.force, job.index))
+
+    async def responder(ctx):
+        rng = Random(seed + 1)
+        while True:
+            index, = await get(ctx, dut.index, 1, rng, stall)
+            while len(jobs) <= len(indices):     # no result before its job
+                await ctx.tick()
+            indices.append(index)
+
+    async def watch(ctx):
+        while True:
+            _, _, clear = await ctx.tick().sample(dut.clear)
+            assert not (clear and jobs)
+            clears.append(clear)
+
+    simulate(dut, control, checks=[array, responder, watch], timeout_cycles=5000)
+    return outcomes
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_run_sends_each_index_once(stall):
+    cases = [(0, 0, 1, 1), (0, 5, 20, CAPACITY), (0, LAST, 1, 1), (0, LAST - 2, 3, 2)]
+    expected = [range(first, first + count) for _, first, count, _ in cases]
+    for indices, outcome in zip(expected, run(cases, stall), strict=True):
+        assert outcome == (Status.OK, [(0, k) for k in indices], list(indices), 1)
+
+
+def test_forces_is_one_job_and_leaves_the_counters():
+    cases = [(1, segment, 99, 0) for segment in range(CAPACITY)]
+    expected = [(Status.OK, [(1, segment)], [segment], 0) for segment in range(CAPACITY)]
+    assert run(cases, 0.2) == expected
+
+
+@pytest.mark.parametrize("case", [
+    (0, 0, 0, 1), (0, 1, 0, 1), (0, LAST, 0, 1),                      # no samples
+    (0, LAST, 2, 1), (0, 2, LAST, 1), (0, LAST, LAST, 1),             # index too large
+    (0, 0, 1, 0), (0, 0, 1, CAPACITY + 1), (0, 0, 1, 8191),           # segments
+    (1, CAPACITY, 1, 1), (1, LAST, 1, 1),                             # segment
+])
+def test_bad_values(case):
+    good = (0, 3, 2, 1)
+    assert run([case, good]) == [(Status.BAD_VALUE, [], [], 0),
+                                 (Status.OK, [(0, 3), (0, 4)], [3, 4], 1)]
+
+
+def test_jobs_do_not_wait_for_results():
+    dut = Runner(capacity=CAPACITY)
+
+    async def bench(ctx):
+        ctx.set(dut.count, 10)
+        ctx.set(dut.segments, 1)
+        ctx.set(dut.run, 1)
+        jobs = await get(ctx, dut.job, 10)
+        assert [job.index for job in jobs] == list(range(10))
+        assert await get(ctx, dut.index, 10) == list(range(10))
+
+    simulate(dut, bench, timeout_cycles=100)
+
+
+def test_latency():
+    dut = Runner(capacity=CAPACITY)
+
+    async def bench(ctx):
+        ctx.set(dut.count, 1)
+        ctx.set(dut.segments, 1)
+        ctx.set(dut.run, 1)
+        for _ in range(dut.latency):
+            assert not ctx.get(dut.job.valid)
+            await ctx.tick()
+        assert ctx.get(dut.job.valid)
+
+    simulate(dut, bench)

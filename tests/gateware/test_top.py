@@ -1,0 +1,83 @@
+from random import Random
+
+import pytest
+
+from cocotb_runner import run_cocotb
+from gateware.traffic import (
+    BUILD_ID,
+    expected_answers,
+    garbage,
+    refused,
+    request,
+    session,
+    small_spec,
+)
+from pendula.contract import PHYSICS
+from pendula.contract.protocol import Opcode
+from pendula.contract.registers import RegisterName
+from pendula_gateware.top import Flat, Top
+from streams import get, put, simulate
+
+
+def build(physics="quartic"):
+    return Top(spec=small_spec(physics), build_id=BUILD_ID)
+
+
+def check(top, requests, stall=0.0, seed=1):
+    """Send bytes to the device; it must answer exactly what the contract says, then rest."""
+    expected = expected_answers(top.spec, b"".join(requests))
+
+    async def source(ctx):
+        await put(ctx, top.i, b"".join(requests), Random(seed), stall)
+
+    async def sink(ctx):
+        received = bytes(await get(ctx, top.o, len(expected), Random(seed + 1), stall))
+        assert received == expected
+        for _ in range(300):       # the array drains
+            await ctx.tick()
+        assert not ctx.get(top.busy)
+
+    async def busy_is_true(ctx):
+        rests = False
+        while True:
+            signals = top.busy, top.o.valid, top.i.valid
+            _, _, busy, valid, more = await ctx.tick().sample(*signals)
+            assert busy or not valid
+            assert not (rests and busy), "busy rose without input"
+            rests = not busy and not more
+
+    simulate(top, source, sink, checks=[busy_is_true], timeout_cycles=200_000)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_whole_session(physics, stall):
+    check(build(physics), session(Random(1), physics), stall)
+
+
+def test_refused_requests():
+    rng, top = Random(2), build()
+    check(top, [*refused(rng, top.spec), request(rng, Opcode.HELLO)])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damage_is_dropped_and_what_follows_is_answered(seed):
+    rng, top = Random(seed), build()
+    requests = [part for _ in range(40)
+                for part in (garbage(rng), b"\0", request(rng, Opcode.HELLO))]
+    check(top, [*requests, request(rng, Opcode.READ_REGISTER, RegisterName.FRAMES_DROPPED)],
+          0.05, seed)
+
+
+
+
+def test_flat_ports():
+    top = Flat(build())
+    assert set(top.signature.members) == {
+        "i_payload", "i_valid", "i_ready", "o_payload", "o_valid", "o_ready", "busy"}
+
+
+@pytest.mark.cocotb
+@pytest.mark.verilator
+def test_compiled_device(tmp_path):
+    run_cocotb(build("kuramoto"), "gateware.top_bench", tmp_path, seed=20261122)
