@@ -1,9 +1,9 @@
 """The array under cocotb and Verilator, with random stalls on both sides."""
 
 import pytest
+
 from cocotb_runner import run_cocotb
 from gateware.array.array_bench import build_program
-
 from pendula_gateware.array.array import OscillatorArray
 
 
