@@ -51,11 +51,6 @@ class Term:
     unit_val: float
 
 
-def _floor_log2(value: Fraction) -> int:
-    bits = value.numerator.bit_length() - value.denominator.bit_length()
-    return bits if Fraction(2) ** bits <= value else bits - 1
-
-
 @dataclass(frozen=True, kw_only=True)       # no slots: what follows from the fields is cached
 class ArraySpec:
     """Shape and number formats of an array; two devices with one digest run the same programs.
@@ -166,7 +161,7 @@ class ArraySpec:
     def _gain_f_bits(self, full: Fraction, code_hi: int, scale: Fraction) -> int:
         """Largest number of fraction bits with which the gain still reaches the full scale."""
         lsb_raw = full * 2**self.state.f_bits / (code_hi * scale)
-        return max(0, _floor_log2((self.gain.hi + 1) / lsb_raw))
+        return max(0, int((self.gain.hi + 1) / lsb_raw).bit_length() - 1)
 
     def _term(self, name: str, code: Interval, value: Interval, full: Fraction, code_hi: int,
               scale: Fraction) -> Term:
