@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pendula.contract.graph import OffsetGraph, check_offsets, grid
+from pendula.contract.graph import DEGREE_HI, NODES_HI, OffsetGraph, check_offsets, grid
 from pendula.errors import ContractError
 from strategies import offset_lists
 
@@ -46,8 +46,10 @@ def test_mask_removes_edges() -> None:
 
 
 @pytest.mark.parametrize(("nodes", "offsets", "message"), [
-    (1, (1,), "nodes must be at least 2, not 1"),
-    (4, (), "at least one offset"),
+    (1, (1,), rf"nodes must be within 2\.\.{NODES_HI}, not 1"),
+    (NODES_HI + 1, (1,), f"not {NODES_HI + 1}"),
+    (4, (), rf"offsets must hold 1\.\.{DEGREE_HI} offsets, not 0"),
+    (5000, tuple(range(1, DEGREE_HI + 2)), f"not {DEGREE_HI + 1}"),
     (4, (0,), "non-zero and within"),
     (4, (4,), "within .*3, not 4"),
     (4, (-4, 1), "within .*3, not -4"),

@@ -4,7 +4,6 @@ import itertools
 import struct
 from dataclasses import fields, replace
 from random import Random
-from typing import Any
 
 import pytest
 from cobs import cobs
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pendula.contract import CONTRACT_ID, PHYSICS, ArraySpec, noise
+from pendula.contract.graph import DEGREE_HI, NODES_HI
 from pendula.contract.memory import memory_layouts
 from pendula.contract.protocol import (
     ARGUMENTS,
@@ -204,17 +204,15 @@ def test_bytes_of_states_and_forces_hold_every_value(spec: ArraySpec) -> None:
     assert 8 * (force_bytes(spec) - 1) < spec.accumulator_width("drift")
 
 
-def widest_row_bytes(degree: int, **formats: Any) -> int:
-    spec = ArraySpec(physics=PHYSICS["kuramoto"], nodes=degree + 1,
-                     offsets=tuple(range(1, degree + 1)), state_bits=24, gain_bits=16,
-                     edge_bits=8, local_code_bits=8, **formats)
-    return max(layout.row_bytes for layout in memory_layouts(spec).values())
-
-
-def test_a_row_of_a_thousand_neighbours_fits_a_request() -> None:
+def test_every_row_of_every_array_fits_a_request_and_its_number_an_argument() -> None:
+    spec = ArraySpec(
+        physics=PHYSICS["kuramoto"], nodes=NODES_HI, offsets=tuple(range(1, DEGREE_HI + 1)),
+        segments=4096, state_bits=24, edge_bits=12, code_bits=8, local_code_bits=8, basis_bits=8,
+        gain_bits=4)
     overhead = HEADER_BYTES + struct.calcsize(ARGUMENTS[Opcode.WRITE_MEMORY])
-    assert overhead + widest_row_bytes(1000, code_bits=8) <= MAX_REQUEST_BYTES
-    assert overhead + widest_row_bytes(2000, code_bits=4) <= MAX_REQUEST_BYTES
+    for layout in memory_layouts(spec).values():
+        assert overhead + layout.row_bytes <= MAX_REQUEST_BYTES
+        struct.pack(ARGUMENTS[Opcode.CHECKSUM], 0, 0, layout.rows)
 
 
 def test_longest_frame_on_the_wire() -> None:

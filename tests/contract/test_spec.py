@@ -184,7 +184,7 @@ def test_description_round_trip(spec: ArraySpec) -> None:
 @pytest.mark.parametrize(("change", "message"), [
     ({"nodes": None}, "nodes must be an integer, not None"),
     ({"nodes": True}, "nodes must be an integer, not True"),
-    ({"nodes": 1}, "nodes must be at least 2, not 1"),
+    ({"nodes": 1}, r"nodes must be within 2\.\.\d+, not 1"),
     ({"state_bits": 18.0}, "state_bits must be an integer, not 18.0"),
     ({"state_bits": "18"}, "state_bits must be an integer, not '18'"),
     ({"gain_bits": 99}, "gain_bits must be within 4..18, not 99"),

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from pendula.errors import ContractError
 
-__all__ = ["OffsetGraph", "check_offsets", "grid"]
+__all__ = ["DEGREE_HI", "NODES_HI", "OffsetGraph", "check_offsets", "grid"]
+
+NODES_HI = 1 << 19       # rows of all memories have 32-bit numbers, at any number of segments
+DEGREE_HI = 1000         # a node's codes fit one request of the link, at any width
 
 
 def check_offsets(nodes: int, offsets: Sequence[int]) -> None:
@@ -14,12 +17,13 @@ def check_offsets(nodes: int, offsets: Sequence[int]) -> None:
     Raises
     ------
     ContractError
-        If there is no node or no offset, or an offset is zero, repeated, unsorted or out of range.
+        If there are too few or too many nodes or offsets, or an offset is zero, repeated, unsorted
+        or out of range.
     """
-    if nodes < 2:
-        raise ContractError(f"nodes must be at least 2, not {nodes}")
-    if not offsets:
-        raise ContractError("offsets must hold at least one offset, not none")
+    if not 2 <= nodes <= NODES_HI:
+        raise ContractError(f"nodes must be within 2..{NODES_HI}, not {nodes}")
+    if not 1 <= len(offsets) <= DEGREE_HI:
+        raise ContractError(f"offsets must hold 1..{DEGREE_HI} offsets, not {len(offsets)}")
     for offset in offsets:
         if offset == 0 or abs(offset) >= nodes:
             raise ContractError(f"Offset must be non-zero and within +-{nodes - 1}, not {offset}")
