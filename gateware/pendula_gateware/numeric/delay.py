@@ -50,7 +50,8 @@ class DelayLine(wiring.Component):
 
     Notes
     -----
-    Latency `depth`. From :data:`RING_DEPTH` on it is one memory of ``depth - 1`` words.
+    Latency `depth`. From :data:`RING_DEPTH` on it is one memory of ``depth - 2`` words and an
+    output register, since a block RAM is slow to answer.
     """
 
     i: Any
@@ -73,7 +74,7 @@ class DelayLine(wiring.Component):
         if self._depth < RING_DEPTH:
             m.d.comb += self.o.eq(delayed(m, self.i, self._depth))
             return m
-        words = self._depth - 1                 # the read port's register is the last one
+        words = self._depth - 2                 # the read port and the output register are the rest
         width = Shape.cast(self._shape).width
         m.submodules.ring = ring = memory.Memory(shape=width, depth=words, init=[])
         write, read = ring.write_port(), ring.read_port()
@@ -84,6 +85,6 @@ class DelayLine(wiring.Component):
             write.addr.eq(place),
             write.data.eq(self.i),
             read.addr.eq(place),                # read before write: what was stored a round ago
-            self.o.eq(read.data),
+            self.o.eq(delayed(m, read.data, 1)),
         ]
         return m
