@@ -65,6 +65,7 @@ def with_item(array: np.ndarray, index: tuple[int, ...], value: int) -> np.ndarr
     ("codes", (1, 2, 0), 8, r"codes\[1, 2, 0\] must be within -7\.\.7, not 8"),
     ("codes", (0, 3, 1), -8, r"codes\[0, 3, 1\] must be within -7\.\.7, not -8"),
     ("codes", (1, 5, 1), 1, r"codes\[1, 5, 1\] must be 0, not 1: node 5 has no edge with offset 1"),
+    ("codes", (0, 1, 0), -1, r"codes\[0, 1, 0\] must be 0, not -1: node 1 has no edge"),
     ("local_codes", (0, 0, 2), 128, r"local_codes\[0, 0, 2\] must be within -127\.\.127, not 128"),
     ("steps", (1,), 0, r"steps\[1\] must be within 1\.\.65535, not 0"),
     ("steps", (0,), 65536, r"steps\[0\] must be within 1\.\.65535, not 65536"),
