@@ -25,7 +25,6 @@ __all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "cache_folder", "lib
 _PREFIX = "VTop"
 _HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
-_JOBS = 2
 
 VERILATOR_FLAGS = (
     "--cc", "--prefix", _PREFIX, "--top-module", "top", "-O3",
@@ -33,10 +32,12 @@ VERILATOR_FLAGS = (
     "-Wno-lint",                                    # generated Verilog: widths are Amaranth's care
 )
 CXX_FLAGS = (
-    "-std=c++17", "-O3", "-fPIC", "-pthread",
+    "-std=c++17", "-fPIC", "-pthread",
     "-fvisibility=hidden",      # several libraries live in one process
     "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
 )
+HOT_FLAGS = ("-O3",)
+COLD_FLAGS = ("-O0",)
 
 
 def cache_folder() -> Path:
@@ -47,7 +48,8 @@ def cache_folder() -> Path:
 
 def library_path(spec: ArraySpec, compiler: Compiler) -> Path:
     """Return where the library of an array is, once it is built."""
-    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *compiler.command))
+    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *HOT_FLAGS, *COLD_FLAGS,
+                       *compiler.command))
     key = digest_of([part.encode() for part in (
         design_id(spec), _HARNESS.read_text(), _verilator_version(), compiler.identity, flags)])
     return cache_folder() / "verilator" / f"{key[:32]}.lib"
@@ -116,18 +118,26 @@ def _verilate(verilog: Path) -> list[Path]:
 
 
 def _compile(compiler: Compiler, generated: Sequence[Path], library: Path) -> None:
+    """Compile what runs in every cycle with optimisation, and the rest without, side by side."""
     include = source_folder("verilator") / "include"
     folder = library.parent
-    sources = [*(include / name for name in _RUNTIME), _HARNESS, *generated]
-    flags = [*CXX_FLAGS, f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}"]
-    objects = [folder / f"{source.stem}.o" for source in sources]
+    once = [source for source in generated if source.stem.endswith("__Slow")]
+    units = {
+        "often": (HOT_FLAGS, [*(source for source in generated if source not in once), _HARNESS]),
+        "once": (COLD_FLAGS, [*(include / name for name in _RUNTIME), *once]),
+    }
 
-    def compile_one(source: Path, target: Path) -> None:
-        run_tool([*compiler.command, *flags, "-c", source, "-o", target])
+    def compile_unit(name: str) -> Path:
+        flags, sources = units[name]
+        unit, target = folder / f"{name}.cc", folder / f"{name}.o"
+        unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sources))
+        run_tool([*compiler.command, *CXX_FLAGS, *flags, f"-I{folder}", f"-I{include}",
+                  "-c", unit, "-o", target])
+        return target
 
-    pool = ThreadPoolExecutor(_JOBS)
+    pool = ThreadPoolExecutor(len(units))
     try:
-        list(pool.map(compile_one, sources, objects))
+        objects = list(pool.map(compile_unit, units))
     finally:
         pool.shutdown(cancel_futures=True)
     run_tool([*compiler.command, "-shared", "-pthread", "-o", library, *objects])
