@@ -12,6 +12,7 @@ from pendula.errors import PendulaError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "compare": "pendula.cli.compare",
     "info": "pendula.cli.info",
     "sample": "pendula.cli.sample",
 }
