@@ -41,8 +41,6 @@ class Images:
         Pixels from 0 (black) to 1 (white), row by row.
     shape : tuple of int
         Rows and columns.
-    digest : str
-        SHA-256 of the training pixels, in hexadecimal.
     """
 
     train: FloatArray
