@@ -18,6 +18,7 @@ from pendula.program import IntArray, Program
 __all__ = ["BLOCK", "BlockDevice", "Model", "run_blocks"]
 
 BLOCK = 512         # samples that run side by side; measured: benchmarks/twin.py
+_SMALL_BLOCK = 64   # halving a smaller block costs more than a second thread gains
 _POLL_S = 0.1       # so that Ctrl-C is heard on every system
 
 T = TypeVar("T")
@@ -86,8 +87,8 @@ def run_blocks(count: int, size: int, threads: int, work: Callable[[slice, Calla
     results = []
     with (threadpool_limits(limits=1, user_api="blas"),
           ThreadPoolExecutor(threads) as pool):
-        futures = [pool.submit(work, block, cancelled.is_set) for block in blocks]
         try:
+            futures = [pool.submit(work, block, cancelled.is_set) for block in blocks]
             for block, future in zip(blocks, futures, strict=True):
                 while not future.done():
                     wait([future], timeout=_POLL_S)
@@ -173,4 +174,4 @@ class BlockDevice(AbstractDevice):
         return np.concatenate(forces)
 
     def _block_size(self, count: int) -> int:
-        return max(1, min(self.block, -(-count // self.threads)))
+        return min(self.block, max(_SMALL_BLOCK, -(-count // self.threads)))
