@@ -15,7 +15,7 @@ __all__ = ["Decoded", "Decoder", "Encoder"]
 
 DELIMITER = 0
 FULL_CODE = 255
-BUFFER_BYTES = 512       # two blocks: one fills while the other drains
+BUFFER_BYTES = 256       # a block must fit whole; the next one follows as it is sent
 BUFFER_BLOCKS = 4
 
 Decoded = data.StructLayout({"data": Byte, "end": 1, "malformed": 1})

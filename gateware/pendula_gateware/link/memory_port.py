@@ -67,7 +67,7 @@ class MemoryPort(wiring.Component):
 
     Notes
     -----
-    A row takes a cycle for each byte and one more to write it, three more to check it.
+    A row takes a cycle for each byte and one more to write it, two more to check it.
     """
 
     run: Signal
@@ -165,7 +165,7 @@ class MemoryPort(wiring.Component):
                 m.next = "DONE"
         with m.State("FETCH"):
             m.d.sync += cursor.place.eq(cursor.place + 1)
-            with m.If(cursor.place == MEMORY_READ_LATENCY - 1):
+            with m.If(cursor.place == MEMORY_READ_LATENCY - 2):     # CHECK was the first cycle
                 m.d.sync += cursor.place.eq(0)
                 m.next = "READ"
         with m.State("READ"):

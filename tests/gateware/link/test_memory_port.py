@@ -9,6 +9,7 @@ from gateware.traffic import small_spec
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.protocol import Status
 from pendula_gateware.array.array import OscillatorArray
+from pendula_gateware.interfaces import MEMORY_READ_LATENCY
 from pendula_gateware.link.memory_port import MemoryPort
 from streams import put_packet, simulate
 
@@ -109,7 +110,7 @@ def test_rows_are_written_and_checked(memory, stall):
             content = b"".join(image[start:start + rows])
             status, crc, cycles = await driver.check(ctx, memory, start, rows)
             assert (status, crc) == (Status.OK, zlib.crc32(content))
-            assert cycles <= len(content) + 3 * rows + 4
+            assert cycles <= len(content) + MEMORY_READ_LATENCY * rows + 3
 
     simulate(driver.dut, bench, checks=[driver.record])
 

@@ -96,6 +96,23 @@ def test_jobs_do_not_wait_for_results():
     simulate(dut, bench, timeout_cycles=100)
 
 
+def test_done_waits_for_the_last_job():
+    dut = Runner(capacity=CAPACITY)
+
+    async def bench(ctx):
+        ctx.set(dut.count, 2)
+        ctx.set(dut.segments, 1)
+        ctx.set(dut.run, 1)
+        assert await get(ctx, dut.index, 2) == [0, 1]
+        for job in range(2):
+            await ctx.tick().repeat(5)
+            assert not ctx.get(dut.done)
+            assert (await get(ctx, dut.job, 1))[0].index == job
+        assert ctx.get(dut.done)
+
+    simulate(dut, bench)
+
+
 def test_latency():
     dut = Runner(capacity=CAPACITY)
 
