@@ -1,86 +1,110 @@
-"""Training: from images to a program for an array."""
+"""Training: from images to a program of small integer codes. Needs no device."""
 
+import os
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 import pendula
-from pendula.contract import ArraySpec, InitialState, OffsetGraph, grid
+from pendula.contract import ArraySpec, InitialState, grid
+from pendula.contract.noise import check_seed
 from pendula.contract.physics import QUARTIC
 from pendula.program import Program, pixel_map
 from pendula.training.data import Images
-from pendula.training.force_matching import SegmentFit, fit_segment, time_grid
+from pendula.training.force_matching import (
+    Fit,
+    Stretch,
+    feature_columns,
+    fit_stretch,
+    schedule,
+)
 from pendula.training.presets import PRESETS, Preset, get_preset
-from pendula.training.quantise import SegmentCodes, quantise_segment
+from pendula.training.quantise import Quantised, quantise
 
-__all__ = ["PRESETS", "Preset", "get_preset", "train"]
+__all__ = ["PRESETS", "Images", "Preset", "get_preset", "train"]
+
+Progress = Callable[[int], None]
+"""Called with the number of segments finished since the last call."""
 
 
-def train(preset: str | Preset, *, data: str | Path | None = None, seed: int = 0,
-          progress: Callable[[int], None] | None = None) -> Program:
-    """Train a preset by force matching in closed form, and quantise it to the array's codes.
+def train(preset: str | Preset, *, data: str | os.PathLike[str] | None = None, seed: int = 0,
+          progress: Progress | None = None) -> Program:
+    """Train a program by force matching, and quantise it.
 
     Parameters
     ----------
     preset : str or Preset
-        What to train: a name of :data:`PRESETS`, or a preset of your own.
-    data : path-like, optional
-        Folder with the images, for presets that need one.
+        What to learn, and on which array.
+    data : path, optional
+        Folder with the data set's files, where it does not come with a library.
     seed : int
-        Seed of the noised images.
+        64-bit seed of the noise that the data are mixed with.
     progress : callable, optional
-        Called with 1 after each time segment, ``preset.segments + 1`` times.
+        Called with 1 after each segment, ``preset.segments + 1`` times.
+
+    Returns
+    -------
+    Program
+        Its provenance holds preset, seed, data hash, versions and losses.
 
     Raises
     ------
     DataError
-        If there is no such preset, or its data are missing or damaged.
+        If the preset is unknown, or its data are missing or damaged.
+    ContractError
+        If the seed is no unsigned 64-bit integer.
     MissingExtraError
-        If SciPy or scikit-learn is not installed.
+        If a library is missing.
     """
-    chosen = get_preset(preset) if isinstance(preset, str) else preset
-    images = chosen.load(None if data is None else Path(data))
-    graph = grid(*images.shape, radius=chosen.radius)
-    spec = ArraySpec(physics=QUARTIC, nodes=graph.nodes, offsets=graph.offsets)
-    rng = np.random.default_rng(seed)
-    states_val = (images.train - 0.5) * chosen.scale
-    fits, codes = [], []
-    for times in time_grid(chosen):
-        fits.append(fit_segment(states_val, times, graph, chosen, rng))
-        codes.append(quantise_segment(fits[-1], graph, spec))
-        if progress is not None:
+    preset = get_preset(preset) if isinstance(preset, str) else preset
+    images = preset.load(data)
+    graph = grid(*images.shape, preset.radius)
+    spec = ArraySpec(physics=QUARTIC, nodes=graph.nodes, offsets=graph.offsets,
+                     code_bits=preset.code_bits, local_code_bits=preset.local_code_bits)
+    columns = feature_columns(spec, graph)
+    states = ((2 * images.train - 1) * preset.white_val).astype(np.float32)
+    rng, stretches = np.random.default_rng(check_seed(seed)), schedule(preset)
+    fits, found = [], []
+    for stretch in stretches:
+        fits.append(fit_stretch(spec, columns, states, stretch, draws=preset.draws,
+                                ridge=preset.ridge, rng=rng))
+        found.append(quantise(spec, fits[-1]))
+        if progress:
             progress(1)
-    return _assemble(chosen, images, spec, graph, fits, codes, seed)
-
-
-def _assemble(preset: Preset, images: Images, spec: ArraySpec, graph: OffsetGraph,
-              fits: list[SegmentFit], codes: list[SegmentCodes], seed: int) -> Program:
-    unit_variance = min(round(1 / spec.noise_term.unit_val), spec.gain.hi)
+    noise_unit = spec.noise_term.unit_val
     return Program(
         spec=spec, graph=graph,
-        codes=np.array([segment.codes for segment in codes]),
-        local_codes=np.array([segment.local_codes for segment in codes]),
-        steps=np.array([fit.steps for fit in fits]),
-        coupling_gain=np.array([segment.coupling_gain for segment in codes]),
-        local_gains=np.array([segment.local_gains for segment in codes]),
-        noise_gain=np.array([segment.noise_gain for segment in codes]),
-        visible=np.ones(spec.nodes, bool), image_shape=images.shape,
-        initial=InitialState.GAUSSIAN, initial_gain=unit_variance,
-        **pixel_map(spec, -preset.scale / 2, preset.scale / 2),
-        provenance=_provenance(preset, images, fits, codes, seed))
+        codes=np.stack([one.codes for one in found]),
+        local_codes=np.stack([one.local_codes for one in found]),
+        steps=np.array([stretch.steps for stretch in stretches]),
+        coupling_gain=np.array([one.coupling_gain for one in found]),
+        local_gains=np.stack([one.local_gains for one in found]),
+        noise_gain=np.array([round(stretch.sigma_val / noise_unit) for stretch in stretches]),
+        visible=np.ones(spec.nodes, dtype=bool),
+        initial=InitialState.GAUSSIAN, initial_gain=round(preset.spread_val / noise_unit),
+        **pixel_map(spec, -preset.white_val, preset.white_val),
+        image_shape=images.shape,
+        provenance=_provenance(preset, seed, images, stretches, fits, found))
 
 
-def _provenance(preset: Preset, images: Images, fits: list[SegmentFit],
-                codes: list[SegmentCodes], seed: int) -> dict[str, Any]:
-    settings = {name: getattr(preset, name) for name in (
-        "radius", "scale", "segments", "steps", "first_a", "last_ratio", "draws", "ridge")}
+def _provenance(preset: Preset, seed: int, images: Images, stretches: list[Stretch],
+                fits: list[Fit], found: list[Quantised]) -> dict[str, Any]:
+    """Return where a program comes from; the same call gives the same words."""
     return {
-        "preset": preset.name, "rule": "force matching, closed form", "seed": seed,
-        "images": len(images.train), "data_sha256": images.digest, "settings": settings,
-        "pendula": pendula.__version__, "numpy": np.__version__,
-        # mean square of what the force misses and of what quantisation adds, over the target's
-        "unexplained": [round(fit.residual / fit.power, 6) for fit in fits],
-        "quantisation": [round(segment.error, 6) for segment in codes],
+        "rule": "force matching",
+        "preset": asdict(preset),
+        "seed": seed,
+        "data": {"name": preset.data, "sha256": images.sha256, "images": len(images.train)},
+        "versions": {"pendula": pendula.__version__, "numpy": np.__version__},
+        "segments": [
+            {"steps": stretch.steps,
+             "signal": [round(float(a), 6) for a in stretch.signal[[0, -1]]],
+             "power": _mean(fit.power), "loss": _mean(fit.loss), "excess": _mean(one.excess)}
+            for stretch, fit, one in zip(stretches, fits, found, strict=True)],
     }
+
+
+def _mean(values: Any) -> float:
+    return float(f"{values.mean():.6g}")

@@ -1,11 +1,13 @@
-"""Training images: the built-in digits, and IDX files in a folder."""
+"""Training images: scikit-learn's digits, and MNIST from a folder of IDX files."""
 
 import gzip
 import hashlib
-import struct
+import os
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +15,16 @@ import numpy.typing as npt
 from pendula.errors import DataError
 from pendula.extras import import_extra
 
-__all__ = ["Images", "area_resize", "load_digits", "load_mnist", "read_idx"]
+__all__ = ["DATASETS", "FloatArray", "Images", "area_average", "load_digits", "load_images",
+           "load_mnist01", "read_idx"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
-_HELD_OUT_DIGITS = 500
-_SPLIT_SEED = 0
-_IDX_UBYTE = 0x08
-_IDX_BYTES = 1 << 28        # larger files are refused
-_MNIST = {"train": "train", "held_out": "t10k"}
-# SHA-256 of the unpacked files, as published since 1998.
-_MNIST_SHA256 = {
+MAX_IDX_BYTES = 1 << 28
+_IDX_UNSIGNED_BYTES = b"\x00\x00\x08"        # magic number, before the number of dimensions
+
+_MNIST_SHA256 = {     # of the IDX files, unpacked
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
@@ -33,117 +34,190 @@ _MNIST_SHA256 = {
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Images:
-    """Images of one kind, split.
+    """Grey images in two parts: one to learn from, one to judge by.
 
     Parameters
     ----------
-    train, held_out : array, shape (n, V)
-        Pixels from 0 (black) to 1 (white), row by row.
     shape : tuple of int
         Rows and columns.
+    train, held_out : array of float, shape (n, rows * columns)
+        Pixels from 0 (black) to 1 (white), one image a row.
+    train_labels, held_out_labels : array of int, shape (n,)
+        What each image shows.
     """
 
+    shape: tuple[int, int]
     train: FloatArray
     held_out: FloatArray
-    shape: tuple[int, int]
+    train_labels: IntArray
+    held_out_labels: IntArray
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of the training pixels, in hexadecimal."""
+    def sha256(self) -> str:
+        """Hash of the training images, in hexadecimal."""
         return hashlib.sha256(np.ascontiguousarray(self.train, dtype="<f8").tobytes()).hexdigest()
 
 
-def load_digits() -> Images:
-    """Return scikit-learn's 1,797 8x8 digits of all ten classes; 500 of them are held out.
-
-    Raises
-    ------
-    MissingExtraError
-        If scikit-learn is not installed.
-    """
-    digits = import_extra("sklearn.datasets", "train").load_digits()
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(digits.data))
-    pixels = digits.data[order] / digits.data.max()
-    return Images(train=pixels[_HELD_OUT_DIGITS:], held_out=pixels[:_HELD_OUT_DIGITS], shape=(8, 8))
-
-
-def load_mnist(folder: Path, classes: tuple[int, ...], side: int) -> Images:
-    """Return MNIST images of some classes, resized by area from 28x28.
+def load_images(name: str, folder: str | os.PathLike[str] | None = None) -> Images:
+    """Return the images of a data set.
 
     Parameters
     ----------
-    folder : Path
-        Holds the four IDX files, plain or with ``.gz``.
-    classes : tuple of int
-        Digits to keep.
-    side : int
-        Rows and columns of the result.
+    name : str
+        One of `DATASETS`.
+    folder : path, optional
+        Where its files are, for those that do not come with a library.
 
     Raises
     ------
     DataError
-        If a file is missing or not the published one.
+        If there is no such data set, or a file is missing, damaged or another.
+    MissingExtraError
+        If scikit-learn is needed and not installed.
     """
-    splits = {}
-    for split, prefix in _MNIST.items():
-        images = _read_published(folder, f"{prefix}-images-idx3-ubyte")
-        labels = _read_published(folder, f"{prefix}-labels-idx1-ubyte")
-        kept = images[np.isin(labels, classes)] / 255
-        splits[split] = area_resize(kept, side).reshape(len(kept), -1)
-    return Images(**splits, shape=(side, side))
+    if name not in DATASETS:
+        raise DataError(f"data set must be one of {', '.join(DATASETS)}, not {name!r}")
+    return DATASETS[name](Path(folder) if folder is not None else None)
 
 
-def area_resize(images: FloatArray, side: int) -> FloatArray:
-    """Return square images of `side` pixels, each the mean of the area that it covers."""
-    old = images.shape[-1]
-    edges = np.arange(side + 1) * (old / side)
-    lo = np.maximum(edges[:-1, None], np.arange(old))
-    hi = np.minimum(edges[1:, None], np.arange(old) + 1)
-    weights = np.maximum(hi - lo, 0) * (side / old)
-    return weights @ images @ weights.T
+# scikit-learn's digits
+
+def load_digits(folder: Path | None = None) -> Images:
+    """Return the 8x8 digits of scikit-learn, all ten classes; every fifth image is held out.
+
+    Raises
+    ------
+    DataError
+        If a folder is given: these images come with scikit-learn.
+    MissingExtraError
+        If scikit-learn is not installed.
+    """
+    if folder is not None:
+        raise DataError(f"digits needs no data folder, not {str(folder)!r}: omit it")
+    bunch = import_extra("sklearn.datasets", "train").load_digits()
+    images, labels = bunch.data / 16.0, bunch.target.astype(np.int64)
+    held_out = np.arange(len(images)) % 5 == 4
+    return Images(shape=(8, 8), train=images[~held_out], held_out=images[held_out],
+                  train_labels=labels[~held_out], held_out_labels=labels[held_out])
 
 
-def _read_published(folder: Path, name: str) -> npt.NDArray[np.uint8]:
-    content = _read_file(folder, name)
-    found = hashlib.sha256(content).hexdigest()
-    if found != _MNIST_SHA256[name]:
-        raise DataError(f"{folder / name} must be the published MNIST file with SHA-256 "
-                        f"{_MNIST_SHA256[name]}, not {found}")
-    return read_idx(content, name)
+# MNIST
+
+def load_mnist01(folder: Path | None) -> Images:
+    """Return MNIST's zeros and ones, averaged to 12x12 pixels; its test set is held out.
+
+    Parameters
+    ----------
+    folder : path
+        Holds the four IDX files ``train-images-idx3-ubyte`` and so on, plain or gzipped.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged, or is not MNIST's.
+    """
+    if folder is None:
+        raise DataError("mnist01-12 needs the folder with the MNIST IDX files (--data), not none")
+    train, train_labels = _load_mnist_part(folder, "train")
+    held_out, held_out_labels = _load_mnist_part(folder, "t10k")
+    return Images(shape=(12, 12), train=train, held_out=held_out,
+                  train_labels=train_labels, held_out_labels=held_out_labels)
 
 
-def _read_file(folder: Path, name: str) -> bytes:
-    for path in (folder / name, folder / f"{name}.gz"):
+def _load_mnist_part(folder: Path, part: str) -> tuple[FloatArray, IntArray]:
+    images = _read_mnist(folder, f"{part}-images-idx3-ubyte")
+    labels = _read_mnist(folder, f"{part}-labels-idx1-ubyte")
+    kept = labels <= 1
+    small = area_average(images[kept] / 255.0, (12, 12))
+    return small.reshape(len(small), -1), labels[kept].astype(np.int64)
+
+
+def _read_mnist(folder: Path, name: str) -> npt.NDArray[np.uint8]:
+    packed, plain = folder / f"{name}.gz", folder / name
+    for path in (packed, plain):
         if path.is_file():
-            try:
-                with (gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as file:
-                    content = file.read(_IDX_BYTES + 1)
-            except (OSError, EOFError, zlib.error) as error:
-                raise DataError(f"{path} must be readable, not fail with: {error}") from None
-            if len(content) > _IDX_BYTES:
-                raise DataError(f"{path} must unpack to at most {_IDX_BYTES} bytes")
-            return content
-    raise DataError(f"--data must name a folder with {name} or {name}.gz, not {str(folder)!r}")
+            break
+    else:
+        raise DataError(f"data folder must hold {packed.name} or {plain.name}, "
+                        f"not {_listing(folder)}")
+    array = read_idx(path)
+    found = hashlib.sha256(_idx_header(array.shape) + array.tobytes()).hexdigest()
+    if found != _MNIST_SHA256[name]:
+        raise DataError(f"{path} must be MNIST's (SHA-256 {_MNIST_SHA256[name]} unpacked), "
+                        f"not another file ({found})")
+    return array
 
 
-def read_idx(content: bytes, name: str) -> npt.NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes.
+def _listing(folder: Path) -> str:
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        return f"{str(folder)!r}: {error.strerror}"
+    return ", ".join(names[:8]) or "nothing"
+
+
+def _idx_header(shape: tuple[int, ...]) -> bytes:
+    sides = b"".join(side.to_bytes(4, "big") for side in shape)
+    return _IDX_UNSIGNED_BYTES + bytes([len(shape)]) + sides
+
+
+def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
+    """Read an IDX file of unsigned bytes, gzipped if its name ends in ``.gz``.
 
     Raises
     ------
     DataError
-        If the content is something else, or cut short.
+        If it cannot be read, is no IDX file of unsigned bytes, or has another length than its
+        header says.
     """
-    if len(content) < 4 or content[:3] != bytes((0, 0, _IDX_UBYTE)):
-        raise DataError(f"{name} must be an IDX file of unsigned bytes, "
-                        f"not begin with {content[:4].hex() or 'nothing'}")
-    start = 4 + 4 * content[3]
-    if len(content) < start:
-        raise DataError(f"{name} must hold {content[3]} dimensions, not end after "
-                        f"{len(content)} bytes")
-    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    path = Path(path)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return _parse_idx(path, file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} must be a whole gzip file: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path} must be readable: {error.strerror}") from error
+
+
+def _parse_idx(path: Path, file: gzip.GzipFile | IO[bytes]) -> npt.NDArray[np.uint8]:
+    start = file.read(4)
+    if len(start) < 4 or start[:3] != _IDX_UNSIGNED_BYTES or not 1 <= start[3] <= 4:
+        raise DataError(f"{path} must begin as an IDX file of unsigned bytes, not {start!r}")
+    sides = file.read(4 * start[3])
+    shape = tuple(int.from_bytes(sides[k:k + 4], "big") for k in range(0, len(sides), 4))
     size = int(np.prod(shape, dtype=object))
-    if len(content) - start != size:
-        raise DataError(f"{name} must hold {size} bytes of data for shape {shape}, "
-                        f"not {len(content) - start}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    if size > MAX_IDX_BYTES:
+        raise DataError(f"{path} must hold at most {MAX_IDX_BYTES} bytes, not {shape}")
+    data = file.read(size + 1)
+    if len(sides) < 4 * start[3] or len(data) != size:
+        raise DataError(f"{path} must hold the {shape} bytes that it announces, "
+                        f"not {'more' if len(data) > size else len(data)}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def area_average(images: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Shrink images to `shape`: every new pixel is the mean of the area that it covers.
+
+    Parameters
+    ----------
+    images : array, shape (n, rows, columns)
+        Need not be a multiple of the new size.
+    shape : tuple of int
+        New rows and columns.
+    """
+    rows, columns = (_overlaps(old, new) for old, new in zip(images.shape[1:], shape, strict=True))
+    return rows @ images @ columns.T
+
+
+def _overlaps(old: int, new: int) -> FloatArray:
+    """Return the share of each new pixel that each old pixel covers, shape (new, old)."""
+    edges = np.arange(new + 1)[:, None] * old / new
+    ends = np.clip(edges, np.arange(old), np.arange(old) + 1)
+    return (ends[1:] - ends[:-1]) * new / old
+
+
+DATASETS: dict[str, Callable[[Path | None], Images]] = {
+    "digits": load_digits,
+    "mnist01-12": load_mnist01,
+}

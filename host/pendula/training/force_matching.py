@@ -1,171 +1,232 @@
-"""Force matching in closed form: each time segment is one least-squares problem a node.
+"""Force matching in closed form: the force that runs diffusion backwards, by least squares.
 
-A rule of the form of Boesch et al., arXiv 2506.19136. Images x_0 are noised by an
-Ornstein-Uhlenbeck process of unit variance, x_t = a x_0 + s xi with s^2 = 1 - a^2. The reverse
-process should take a step of mean E[x_(t-1) - x_t | x_t]; the device offers a force that is linear
-in its couplings and local codes. The target for one noised image,
+A rule of the form of Boesch, Roeder, Serra-Garcia and Adams, "Local learning rules for
+out-of-equilibrium physical generative models" (arXiv 2506.19136).
 
-    y = al (s'^2 / s^2) x_t + a' (b^2 / s^2) x_0 - x_t,     al = a / a', b^2 = 1 - al^2,
+Data x_0 diffuse by dx = -k x dt + sqrt(2 D) dW to x_t = a x_0 + s z, with a = exp(-k t),
+s^2 = (D / k)(1 - a^2) and z ~ N(0, 1). The array runs time backwards, from noise to data. Its step
+from t to t' < t moves the state by f(x_t) and adds the noise of the forward step, of variance
+b^2 = (D / k)(1 - c^2) with c = a / a'. The force to match is the mean move of the bridge between
+x_0 and x_t,
 
-with a', s' one step earlier, has that mean, so least squares on (x_t, y) matches the force. For
-small steps y / dt is the drift of the continuous reverse process; this form is exact for any step
-where the data are Gaussian. Every node sees only its neighbours: the normal equations are local.
+    y = E[x_t' | x_t, x_0] - x_t = (c s'^2 / s^2 - 1) x_t + (a' b^2 / s^2) x_0,
+
+which is (k x_t - 2 D (x_t - a x_0) / s^2) dt for short steps. The array's force is linear in its
+coefficients, f_i = sum_j w_ij v(x_j) + sum_m p_im h_m(x_i), so that the best coefficients of a
+segment solve one small system of normal equations a node: of products that this node and its
+neighbours can measure. The last step goes to t' = 0 without noise: it shows the mean of x_0.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pendula.contract.graph import OffsetGraph
-from pendula.contract.physics import FUNCTIONS, QUARTIC
-from pendula.extras import import_extra
+from pendula.contract import ArraySpec, OffsetGraph
+from pendula.contract.physics import ONE
+from pendula.program import IntArray
+from pendula.training.data import FloatArray
 from pendula.training.presets import Preset
+from pendula.twin.float_device import real_function
 
-__all__ = ["Moments", "SegmentFit", "Times", "fit_segment", "solve_node", "time_grid"]
+__all__ = ["Fit", "NormalEquations", "Stretch", "feature_columns", "features", "fit_stretch",
+           "schedule"]
 
-FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 
-_REACH = float(FUNCTIONS[QUARTIC.v[0]].reach)      # where a neighbour's state is clipped
-_JITTER = 1e-9
+_BATCH = 4096        # noisy images at a time: bounds memory, not the result's accuracy
 
 
 @dataclass(frozen=True, eq=False)
-class Times:
-    """Steps of one segment, in the order of the reverse process.
+class Stretch:
+    """Diffusion time of one segment, cut into equal steps, in the order in which the array runs.
 
     Parameters
     ----------
-    a : array, shape (n + 1,)
-        Share of the image before each step and after the last.
+    signal : array, shape (steps + 1,)
+        The data's share a of the state before each step and after the last, ascending.
+    variance : float
+        D / k.
+    noisy : bool
+        Whether the array adds noise.
     """
 
-    a: FloatArray
+    signal: FloatArray
+    variance: float
+    noisy: bool = True
 
     @property
-    def variance(self) -> FloatArray:
-        """Variance s^2 of the noise; shape (n + 1,)."""
-        return 1 - self.a**2
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.signal) - 1
 
     @property
-    def posterior_variance(self) -> float:
-        """Mean variance of x_(t-1) given x_t and the image."""
-        forward = 1 - (self.a[:-1] / self.a[1:])**2
-        return float(np.mean(forward * self.variance[1:] / self.variance[:-1]))
+    def noise_variance(self) -> FloatArray:
+        """Variance s^2 of the noise in the state before each step and after the last."""
+        return self.variance * (1 - self.signal**2)
 
-    def draw(self, images: FloatArray, rng: np.random.Generator) -> tuple[Float32Array, Float32Array]:
-        """Return noised images, each at a random step, and their targets; both shape (n, N)."""
-        step = rng.integers(0, len(self.a) - 1, (len(images), 1))
-        a, a_next = self.a[step], self.a[step + 1]
-        s2, s2_next = self.variance[step], self.variance[step + 1]
-        ratio = a / a_next
-        x = a * images + np.sqrt(s2) * rng.standard_normal(images.shape)
-        mean = ratio * s2_next / s2 * x + a_next * (1 - ratio**2) / s2 * images
-        return x.astype(np.float32), (mean - x).astype(np.float32)
+    @property
+    def step_variance(self) -> FloatArray:
+        """Variance b^2 of the forward noise of each step."""
+        return self.variance * (1 - (self.signal[:-1] / self.signal[1:]) ** 2)
 
+    @property
+    def sigma_val(self) -> float:
+        """Standard deviation of the noise that the array adds, a step."""
+        return float(np.sqrt(self.step_variance.mean())) if self.noisy else 0.0
 
-def time_grid(preset: Preset) -> Iterator[Times]:
-    """Yield the segments: noise-to-image ratios fall geometrically, then one step to the image."""
-    first = np.sqrt(1 / preset.first_a**2 - 1)
-    ratios = np.geomspace(first, preset.last_ratio, preset.segments + 1)
-    log_a = -0.5 * np.log1p(ratios**2)
-    for start, stop in zip(log_a[:-1], log_a[1:], strict=True):
-        yield Times(np.exp(np.linspace(start, stop, preset.steps + 1)))
-    yield Times(np.array([np.exp(log_a[-1]), 1.0]))
+    def target_weights(self) -> tuple[FloatArray, FloatArray]:
+        """Return the weights of x_t and x_0 in the target of each step."""
+        before, after = self.noise_variance[:-1], self.noise_variance[1:]
+        of_state = self.signal[:-1] / self.signal[1:] * after / before - 1
+        return of_state, self.signal[1:] * self.step_variance / before
 
 
-class Moments:
-    """Streaming second moments of features and targets of all nodes.
+def schedule(preset: Preset) -> list[Stretch]:
+    """Return the stretches of a preset: noise over signal falls geometrically, then to zero."""
+    variance = preset.spread_val**2
+    highest = preset.spread_val * np.sqrt(preset.signal_lo**-2 - 1)
+    ratios = np.geomspace(highest, preset.noise_lo_val, preset.segments + 1)
+    times = np.log1p(ratios**2 / variance) / 2          # k t
+    stretches = [Stretch(np.exp(-np.linspace(start, end, preset.steps + 1)), variance)
+                 for start, end in pairwise(times)]
+    return [*stretches, Stretch(np.exp(-np.array([times[-1], 0.0])), variance, noisy=False)]
 
-    The features are v(x_j) of every node, then x and x^3 of every node, then 1.
+
+# Features: what the codes of a node are multiplied with
+
+def features(spec: ArraySpec, states: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return v and the local basis of every node, one column each, for states of shape (n, N).
+
+    The physics must not make couplings depend on the node's own state (u = 1).
+    """
+    columns = [real_function(spec.physics.v[0])(states)]
+    columns += [real_function(name)(states) for name in spec.physics.basis if name != ONE]
+    return np.concatenate([*columns, np.ones((len(states), 1), states.dtype)], axis=1)
+
+
+def feature_columns(spec: ArraySpec, graph: OffsetGraph) -> IntArray:
+    """Return the columns of :func:`features` that each node uses; -1 where it has no edge.
+
+    Returns
+    -------
+    array of int, shape (N, K + M)
+        Neighbours in the order of the offsets, then the local basis.
+    """
+    nodes = np.arange(spec.nodes)[:, None]
+    edges = np.where(np.array(graph.mask), nodes + np.array(spec.offsets), -1)
+    places, used = [], 1
+    for name in spec.physics.basis:
+        places.append(used * spec.nodes + nodes if name != ONE else None)
+        used += name != ONE
+    local = [np.full_like(nodes, used * spec.nodes) if place is None else place for place in places]
+    return np.concatenate([edges, *local], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Coefficients of one segment, with the quadratic form that they minimise.
 
     Parameters
     ----------
-    nodes : int
-        Number of nodes N.
+    coefficients : array, shape (N, F)
+        Zero where a node has no edge.
+    gram : array, shape (N, F, F)
+        Second moments of each node's features, ridge included.
+    power, loss : array, shape (N,)
+        Mean square of the target, and of what the force leaves of it.
     """
 
-    def __init__(self, nodes: int) -> None:
-        self.nodes = nodes
-        self.features = np.zeros((3 * nodes + 1, 3 * nodes + 1))
-        self.targets = np.zeros((3 * nodes + 1, nodes))
-        self.power = np.zeros(nodes)
-        self.count = 0
+    coefficients: FloatArray
+    gram: FloatArray
+    power: FloatArray
+    loss: FloatArray
 
-    def add(self, x: Float32Array, y: Float32Array) -> None:
-        """Add noised images and their targets; both shape (n, N)."""
-        rows = np.concatenate([np.clip(x, -_REACH, _REACH), x, x**3, np.ones_like(x[:, :1])], axis=1)
-        self.features += rows.T @ rows
-        self.targets += rows.T @ y
-        self.power += np.einsum("ij,ij->j", y, y, dtype=np.float64)
-        self.count += len(x)
-
-    def places(self, neighbours: npt.NDArray[np.intp], node: int) -> npt.NDArray[np.intp]:
-        """Return the features of a node: its neighbours, then its own local terms."""
-        own = [self.nodes + node, 2 * self.nodes + node, 3 * self.nodes]
-        return np.concatenate([neighbours, own])
+    def excess(self, coefficients: FloatArray) -> FloatArray:
+        """Return by how much the loss of each node grows with other coefficients, shape (N,)."""
+        off = coefficients - self.coefficients
+        return np.einsum("if,ifg,ig->i", off, self.gram, off)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SegmentFit:
-    """Least-squares coefficients of one segment, a step.
+class NormalEquations:
+    """Second moments of features and targets, added up batch by batch.
 
     Parameters
     ----------
-    couplings : array, shape (N, K)
-        Zero where the graph has no edge.
-    local : array, shape (N, M)
-        Coefficients of x, x^3 and 1.
-    sigma : float
-        Standard deviation of the noise: posterior variance plus what the force leaves unexplained.
-    steps : int
-        Steps of the segment.
-    residual, power : float
-        Mean square of what the force misses, and of the target.
-    moments : Moments
-        Normal equations, for quantisation.
+    columns : array of int, shape (N, F)
+        From :func:`feature_columns`.
     """
 
-    couplings: FloatArray
-    local: FloatArray
-    sigma: float
-    steps: int
-    residual: float
-    power: float
-    moments: Moments
+    def __init__(self, columns: IntArray) -> None:
+        size = columns.max() + 2            # the last row and column stand for absent edges: zeros
+        self._columns = columns
+        self._gram = np.zeros((size, size))
+        self._cross = np.zeros((size, len(columns)))
+        self._power = np.zeros(len(columns))
+        self._count = 0
+
+    def add(self, values: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None:
+        """Add a batch: features of shape (n, columns) and targets of shape (n, N)."""
+        self._gram[:-1, :-1] += values.T @ values
+        self._cross[:-1] += values.T @ targets
+        self._power += np.einsum("ni,ni->i", targets, targets, dtype=np.float64)
+        self._count += len(values)
+
+    def solve(self, ridge: float) -> Fit:
+        """Return every node's best coefficients with a relative ridge."""
+        columns, nodes = self._columns, np.arange(len(self._columns))
+        gram = self._gram[columns[:, :, None], columns[:, None, :]] / self._count
+        cross = self._cross[columns, nodes[:, None]] / self._count
+        power = self._power / self._count
+        square = np.einsum("iff->if", gram).copy()
+        raised = gram + np.eye(columns.shape[1]) * np.where(square, ridge * square, 1)[:, None, :]
+        found: FloatArray = np.linalg.solve(raised, cross[:, :, None])[:, :, 0].astype(np.float64)
+        loss = power - 2 * np.einsum("if,if->i", cross, found)
+        loss += np.einsum("if,ifg,ig->i", found, gram, found)
+        return Fit(found, raised, power, loss)
 
 
-def solve_node(moments: Moments, places: npt.NDArray[np.intp], node: int,
-               ridge: float) -> tuple[FloatArray, float]:
-    """Return the ridge solution for one node, and its mean square error on the data."""
-    linalg = import_extra("scipy.linalg", "train")
-    matrix = moments.features[np.ix_(places, places)] / moments.count
-    target = moments.targets[places, node] / moments.count
-    penalty = ridge * np.diag(matrix) + _JITTER
-    penalty[-1] = _JITTER                                   # the constant is not penalised
-    theta = linalg.cho_solve(linalg.cho_factor(matrix + np.diag(penalty)), target)
-    error = moments.power[node] / moments.count - 2 * theta @ target + theta @ matrix @ theta
-    return theta, max(float(error), 0.0)
+def fit_stretch(spec: ArraySpec, columns: IntArray, states: Float32Array,
+                stretch: Stretch, *, draws: int, ridge: float, rng: np.random.Generator) -> Fit:
+    """Match the force of one segment.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array.
+    columns : array of int
+        From :func:`feature_columns`.
+    states : array of float32, shape (n, N)
+        Training data x_0, as states.
+    stretch : Stretch
+        Diffusion time of the segment.
+    draws : int
+        Noisy copies of every image, each before a random step of the segment.
+    ridge : float
+        Relative ridge.
+    rng : numpy.random.Generator
+        Source of the noise.
+    """
+    equations = NormalEquations(columns)
+    of_state, of_data = (weights.astype(np.float32) for weights in stretch.target_weights())
+    for batch, step, noisy in _noisy(states, stretch, draws, rng):
+        target = of_state[step] * noisy + of_data[step] * batch
+        equations.add(features(spec, noisy), target)
+    return equations.solve(ridge)
 
 
-def fit_segment(images: FloatArray, times: Times, graph: OffsetGraph, preset: Preset,
-                rng: np.random.Generator) -> SegmentFit:
-    """Fit one segment to noised copies of `images`, shape (n, N), in units of x."""
-    nodes, degree = graph.nodes, len(graph.offsets)
-    moments = Moments(nodes)
-    for _ in range(preset.draws):
-        moments.add(*times.draw(images, rng))
-    mask, offsets = np.array(graph.mask), np.array(graph.offsets)
-    couplings, local, errors = np.zeros((nodes, degree)), np.zeros((nodes, 3)), np.zeros(nodes)
-    for node in range(nodes):
-        places = moments.places(node + offsets[mask[node]], node)
-        theta, errors[node] = solve_node(moments, places, node, preset.ridge)
-        couplings[node, mask[node]], local[node] = theta[:-3], theta[-3:]
-    residual = float(errors.mean())
-    last = times.a[-1] == 1.0
-    sigma = 0.0 if last else float(np.sqrt(times.posterior_variance + residual))
-    return SegmentFit(couplings=couplings, local=local, sigma=sigma, steps=len(times.a) - 1,
-                      residual=residual, power=float(moments.power.mean() / moments.count),
-                      moments=moments)
+def _noisy(states: Float32Array, stretch: Stretch, draws: int,
+           rng: np.random.Generator) -> Iterator[tuple[Float32Array, IntArray, Float32Array]]:
+    """Yield batches of data, the step that each is before, and the data with noise."""
+    signal = stretch.signal[:-1].astype(np.float32)
+    deviation = np.sqrt(stretch.noise_variance[:-1]).astype(np.float32)
+    for _ in range(draws):
+        for start in range(0, len(states), _BATCH):
+            batch = states[start:start + _BATCH]
+            step = rng.integers(stretch.steps, size=(len(batch), 1))
+            noise = rng.standard_normal(batch.shape, dtype=np.float32)
+            noisy = signal[step] * batch + deviation[step] * noise
+            yield batch, step, noisy.astype(np.float32, copy=False)

@@ -1,85 +1,68 @@
-"""Presets: what ``pendula train NAME`` trains, and on which array."""
+"""Named choices of data, array and schedule."""
 
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from pendula.errors import DataError
-from pendula.training.data import Images, load_digits, load_mnist
+from pendula.training.data import Images, load_images
 
 __all__ = ["PRESETS", "Preset", "get_preset"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A task and the array that learns it by force matching.
+    """What is learnt, on which array, along which protocol.
 
     Parameters
     ----------
-    name, title : str
-        Name on the command line, and what it is.
-    images : callable
-        Returns the images; its argument is the data folder, or None where the task needs none.
-    needs_data : bool
-        Whether the images come from a folder.
+    name, summary : str
+        Name on the command line, and one line about it.
+    data : str
+        One of :data:`pendula.training.data.DATASETS`.
     radius : int
-        Neighbourhood on the pixel grid.
-    scale : float
-        States x = (pixel - 1/2) * scale.
+        Nodes listen to all nodes within this many rows and columns of the picture.
+    code_bits, local_code_bits : int
+        Widths of the codes of couplings and of local terms.
+    white_val : float
+        State of a white pixel; black is its negative.
+    spread_val : float
+        Standard deviation of the noise alone, sqrt(D / k): where samples start.
+    signal_lo, noise_lo_val : float
+        The protocol begins where the data's share a of the state is `signal_lo`, and ends where the
+        noise is `noise_lo_val` times the signal.
     segments, steps : int
-        Noisy time segments, and steps of each; one noiseless step follows.
-    first_a : float
-        Share of the image in the state where the reverse process begins.
-    last_ratio : float
-        Noise-to-image ratio where the noisy segments end.
+        Noisy time segments, and steps of each; one step without noise follows.
     draws : int
-        Noised copies of each training image that a segment learns from.
+        Noisy copies of every image, a segment.
     ridge : float
-        Ridge penalty, relative to each feature's second moment.
+        Ridge, in units of each feature's second moment.
     """
 
     name: str
-    title: str
-    images: Callable[[Path | None], Images]
-    needs_data: bool
+    summary: str
+    data: str
     radius: int = 2
-    scale: float = 3.0
-    segments: int = 12
+    code_bits: int = 4
+    local_code_bits: int = 8
+    white_val: float = 1.5
+    spread_val: float = 0.75
+    signal_lo: float = 0.02
+    noise_lo_val: float = 0.075
+    segments: int = 20
     steps: int = 16
-    first_a: float = 0.02
-    last_ratio: float = 0.1
-    draws: int = 8
+    draws: int = 1
     ridge: float = 1e-4
 
-    def load(self, data: Path | None) -> Images:
-        """Return the images.
-
-        Raises
-        ------
-        DataError
-            If the folder is missing or not wanted, or its files are damaged.
-        """
-        if self.needs_data and data is None:
-            raise DataError(f"--data must name the folder with the files of {self.name}")
-        if not self.needs_data and data is not None:
-            raise DataError(f"--data must not be given for {self.name}, whose images are built in")
-        return self.images(data)
-
-
-def _digits(_: Path | None) -> Images:
-    return load_digits()
-
-
-def _mnist01(folder: Path | None) -> Images:
-    assert folder is not None       # noqa: S101 (Preset.load has checked it)
-    return load_mnist(folder, classes=(0, 1), side=12)
+    def load(self, folder: str | os.PathLike[str] | None = None) -> Images:
+        """Return the images; see :func:`pendula.training.data.load_images`."""
+        return load_images(self.data, folder)
 
 
 PRESETS = {preset.name: preset for preset in (
-    Preset(name="digits", title="8x8 digits of scikit-learn, all ten classes", images=_digits,
-           needs_data=False),
-    Preset(name="mnist01-12", title="MNIST 0 and 1 at 12x12", images=_mnist01, needs_data=True,
-           draws=1),
+    Preset(name="digits", summary="8x8 digits of scikit-learn, all ten classes", data="digits",
+           draws=16),
+    Preset(name="mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
+           data="mnist01-12", draws=1),
 )}
 
 
@@ -92,5 +75,5 @@ def get_preset(name: str) -> Preset:
         If there is none.
     """
     if name not in PRESETS:
-        raise DataError(f"Preset must be one of {', '.join(PRESETS)}, not {name!r}")
+        raise DataError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
     return PRESETS[name]
