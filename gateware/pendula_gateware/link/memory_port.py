@@ -31,7 +31,7 @@ class _Cursor:
     place: Signal
     left: Signal
     known: Signal       # the memory exists
-    exists: Signal      # the row exists
+    exists: Signal      # the row exists, from the second cycle at this row on
     complete: Signal    # `place` is the last byte of the row
 
 
@@ -103,8 +103,11 @@ class MemoryPort(wiring.Component):
         with m.Switch(self.memory):
             for memory, layout in layouts.items():
                 with m.Case(memory):
-                    m.d.comb += [cursor.known.eq(1), cursor.exists.eq(cursor.row < layout.rows),
+                    m.d.comb += [cursor.known.eq(1),
                                  cursor.complete.eq(cursor.place == layout.row_bytes - 1)]
+                    m.d.sync += cursor.exists.eq(cursor.row < layout.rows)
+            with m.Default():
+                m.d.sync += cursor.exists.eq(0)
         m.d.comb += [self.bus.memory.eq(self.memory), self.bus.row.eq(cursor.row)]
         return cursor
 
@@ -119,7 +122,7 @@ class MemoryPort(wiring.Component):
                 with m.If(self.run):
                     m.next = "WRITE"
                     with m.If(self.check):
-                        m.next = "CHECK"
+                        m.next = "FETCH"
             self._write(m, cursor)
             self._check(m, cursor)
             with m.State("DONE"), m.If(~self.run):
@@ -156,23 +159,21 @@ class MemoryPort(wiring.Component):
 
     def _check(self, m, cursor):
         """Fetch a row, read its bytes, and so on to the last row."""
-        with m.State("CHECK"):
-            m.next = "FETCH"
-            with m.If(cursor.left == 0):
-                m.next = "DONE"
-            with m.If(~cursor.exists):
-                m.d.sync += self.status.eq(Status.BAD_ADDRESS)
-                m.next = "DONE"
         with m.State("FETCH"):
             m.d.sync += cursor.place.eq(cursor.place + 1)
-            with m.If(cursor.place == MEMORY_READ_LATENCY - 2):     # CHECK was the first cycle
+            with m.If(cursor.place == MEMORY_READ_LATENCY - 1):
                 m.d.sync += cursor.place.eq(0)
                 m.next = "READ"
+                with m.If(cursor.left == 0):
+                    m.next = "DONE"
+                with m.If(~cursor.exists):
+                    m.d.sync += self.status.eq(Status.BAD_ADDRESS)
+                    m.next = "DONE"
         with m.State("READ"):
             m.d.sync += cursor.place.eq(cursor.place + 1)
             with m.If(cursor.complete):
                 m.d.sync += [cursor.place.eq(0), cursor.row.eq(cursor.row + 1),
                              cursor.left.eq(cursor.left - 1)]
-                m.next = "CHECK"
+                m.next = "FETCH"
                 with m.If(cursor.left == 1):
                     m.next = "DONE"

@@ -81,6 +81,23 @@ def test_garbage_never_blocks(seed):
     assert dropped > 100
 
 
+def test_busy_lasts_until_the_content_is_taken():
+    dut = Deframer()
+
+    async def bench(ctx):
+        await put(ctx, dut.i, GOOD)
+        await ctx.tick()
+        assert not ctx.get(dut.busy)
+        await put(ctx, dut.i, b"\0")
+        for _ in range(20):
+            assert ctx.get(dut.busy)
+            await ctx.tick()
+        assert await get_packet(ctx, dut.o) == b"valid"
+        assert not ctx.get(dut.busy)
+
+    simulate(dut, bench)
+
+
 def test_latency():
     dut = Deframer()
 
