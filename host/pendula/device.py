@@ -304,7 +304,7 @@ class Backend:
 
 
 BACKENDS: dict[str, Backend] = {
-    "float": Backend("pendula.twin.float_device", "FloatDevice"),
+    "float": Backend("pendula.twin.float_device", "FloatDevice", options=("functions",)),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
     "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim"),
     "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim"),

@@ -17,6 +17,7 @@ from pendula.contract.numbers import Overflow
 from pendula.contract.physics import FUNCTIONS, ONE, STATE
 from pendula.contract.step import PIXEL_HI, PIXEL_OFFSET_F_BITS, pixel_shift
 from pendula.device import open_device
+from pendula.errors import UrlError
 from pendula.program import Program, random_program
 from pendula.twin.float_device import FloatDevice, real_function
 from pendula.twin.twin_device import TwinDevice
@@ -54,8 +55,8 @@ def force(program: Program, segment: int, node: int, x: Sequence[float]) -> floa
     return total
 
 
-def loaded(program: Program, **options: int) -> FloatDevice:
-    device = FloatDevice("float://", **options)
+def loaded(program: Program, functions: str = "exact", **options: int) -> FloatDevice:
+    device = FloatDevice("float://", functions=functions, **options)
     device.load(program)
     return device
 
@@ -85,6 +86,26 @@ def test_forces_are_the_equation(physics: str, data: st.DataObject) -> None:
     expected = [[force(program, segment, node, x) for node in range(spec.nodes)]
                 for x in program.states_val(states)]
     assert np.allclose(forces, expected, rtol=1e-9, atol=1e-12)
+
+
+@every_physics
+@settings(max_examples=20)
+@given(data=st.data())
+def test_with_the_programs_tables_forces_are_the_twins(physics: str, data: st.DataObject) -> None:
+    program = data.draw(programs(physics, nodes_hi=24))
+    spec = program.spec
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    states = rng.integers(spec.state.lo, spec.state.hi + 1, (3, spec.nodes))
+    twin = TwinDevice("twin://")
+    twin.load(program)
+    expected = twin.forces(states) * spec.force_unit_val
+    found = loaded(program, "tables").forces(states)
+    assert np.allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_functions_are_checked() -> None:
+    with pytest.raises(UrlError, match="functions must be tables or exact, not 'real'"):
+        open_device("float://?functions=real")
 
 
 # Against the twin: what quantisation may do, and no more
@@ -136,7 +157,7 @@ def test_flow_without_noise_is_the_twins(physics: str, initial: InitialState) ->
         for _ in range(steps):
             bound = bound * (1 + slope) + error + lsb_val / 2     # one rounding a step
     moved = []
-    devices = FloatDevice("float://"), TwinDevice("twin://")
+    devices = FloatDevice("float://", functions="exact"), TwinDevice("twin://")
     rng = np.random.default_rng(8)
     uploaded = rng.integers(spec.state.lo // 4, spec.state.hi // 4, spec.nodes)
     for device in devices:

@@ -12,9 +12,11 @@ from pendula.errors import PendulaError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "demo": "pendula.cli.demo",
+    "train": "pendula.cli.train",
+    "sample": "pendula.cli.sample",
     "compare": "pendula.cli.compare",
     "info": "pendula.cli.info",
-    "sample": "pendula.cli.sample",
 }
 """Module of each command, imported on first use; its `command` is the command."""
 

@@ -1,15 +1,17 @@
 """What the commands share: options, output, progress."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pendula.device import Progress
 
-__all__ = ["device_option", "emit", "json_option", "progress_bar"]
+__all__ = ["check_folder", "device_option", "emit", "json_option", "output_option",
+           "progress_bar"]
 
 device_option = click.option(
     "--device", "url", metavar="URL", default="verilator://", show_default=True,
@@ -26,6 +28,19 @@ def emit(data: Mapping[str, Any], as_json: bool) -> None:
     width = max(map(len, data))
     for name, value in data.items():
         click.echo(f"{name.replace('_', ' '):{width}}  {value}")
+
+
+def check_folder(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file whose folder is missing before any work is done; a click callback."""
+    if path and not path.parent.is_dir():
+        raise click.BadParameter(f"folder {path.parent} must exist")
+    return path
+
+
+def output_option(text: str) -> Callable[[Any], Any]:
+    """Return the option ``-o FILE``, which must be given."""
+    return click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
+                        required=True, callback=check_folder, help=text)
 
 
 @contextmanager

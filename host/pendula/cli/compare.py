@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from pendula import modelfile
-from pendula.cli.common import device_option, emit, json_option, progress_bar
+from pendula.cli.common import check_folder, device_option, emit, json_option, progress_bar
 from pendula.comparison import Comparison, Exact, Mode, compare
 from pendula.extras import import_extra
 from pendula.program import Program
@@ -15,12 +15,6 @@ from pendula.program import Program
 __all__ = ["command"]
 
 EXIT_DIFFERENT = 1
-
-
-def _check_folder(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    if path and not path.parent.is_dir():
-        raise click.BadParameter(f"folder {path.parent} must exist")
-    return path
 
 
 @click.command("compare")
@@ -33,7 +27,7 @@ def _check_folder(_: click.Context, __: click.Parameter, path: Path | None) -> P
 @click.option("--seed", type=int, default=0, show_default=True, help="64-bit seed of the noise.")
 @click.option("--mode", type=click.Choice(get_args(Mode)), default="auto", show_default=True,
               help="Equal bits, equal laws, or equal bits where both devices can give them.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), callback=_check_folder,
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), callback=check_folder,
               help="Also write a report (.html).")
 @json_option
 def command(model: str, url: str, against: str, count: int, seed: int, mode: Mode,

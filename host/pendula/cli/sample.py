@@ -9,7 +9,13 @@ import click
 import numpy as np
 
 from pendula import modelfile
-from pendula.cli.common import device_option, emit, json_option, progress_bar
+from pendula.cli.common import (
+    device_option,
+    emit,
+    json_option,
+    output_option,
+    progress_bar,
+)
 from pendula.cli.partial import PartialSamples
 from pendula.contract import InitialState
 from pendula.device import AbstractDevice, Progress, SampleRequest, open_device
@@ -32,8 +38,7 @@ _BATCH_S = 1.0       # batches grow until one takes this long: what an interrupt
               help="Index of the first sample; sample i depends on model, seed and i alone.")
 @click.option("--raw", is_flag=True, help="Raw states instead of 8-bit pixels.")
 @click.option("--hidden", is_flag=True, help="All nodes instead of the visible ones.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
-              help="File to write (.npz).")
+@output_option("File to write (.npz).")
 @json_option
 def command(model: str, url: str, count: int, seed: int, first: int, raw: bool, hidden: bool,
             output: Path, as_json: bool) -> None:

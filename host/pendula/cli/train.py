@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pendula import modelfile
-from pendula.cli.common import emit, json_option, progress_bar
+from pendula.cli.common import emit, json_option, output_option, progress_bar
 from pendula.program import Program
 
 __all__ = ["command"]
@@ -15,8 +15,7 @@ __all__ = ["command"]
 
 @click.command("train")
 @click.argument("preset")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
-              help="Model file to write (.pendula).")
+@output_option("Model file to write (.pendula).")
 @click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Folder with the data set's files, for presets that need one.")
 @click.option("--seed", type=int, default=0, show_default=True,

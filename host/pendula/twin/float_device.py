@@ -1,4 +1,8 @@
-"""``float://``: the ideal model, in real numbers, that the integers approximate."""
+"""``float://``: the model in real numbers that the integers approximate.
+
+Functions of the state are the program's tables, which are data; ``float://?functions=exact`` takes
+the functions that the tables stand for, and so shows what the tables cost.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +15,12 @@ from pendula.contract.numbers import Overflow
 from pendula.contract.physics import FUNCTIONS, ONE, STATE
 from pendula.contract.step import PIXEL_HI, PIXEL_OFFSET_F_BITS, InitialState, pixel_shift
 from pendula.device import NodeMemory
+from pendula.errors import UrlError
 from pendula.program import IntArray, Program
 from pendula.twin.band import Band, bands
-from pendula.twin.block_device import BlockDevice
+from pendula.twin.block_device import BLOCK, BlockDevice
 
-__all__ = ["FloatDevice", "FloatModel", "real_function"]
+__all__ = ["FloatDevice", "FloatModel", "real_function", "table_function"]
 
 RealArray = npt.NDArray[np.float64]
 RealFunction = Callable[[RealArray], RealArray]
@@ -42,6 +47,15 @@ def real_function(name: str) -> RealFunction:
         return evaluate
     reach_val = float(FUNCTIONS[name].reach)
     return lambda x: np.clip(evaluate(x), -reach_val, reach_val)
+
+
+def table_function(program: Program, column: str) -> RealFunction:
+    """Return a column of the program's tables as a real function of the state."""
+    spec = program.spec
+    name, width = spec.columns[column]
+    values = program.tables[column] / float(FUNCTIONS[name].scale(width))
+    rows_a_unit = 2.0**(spec.state.f_bits - (spec.state_bits - spec.table_bits))
+    return lambda x: values[np.floor(x * rows_a_unit).astype(np.intp) & (spec.table_rows - 1)]
 
 
 class _Draws:
@@ -80,26 +94,29 @@ class _Segment:
 
 
 class FloatModel:
-    """The equations of a program with real functions, parameters, states and Gaussians.
+    """The equations of a program with real parameters, states and Gaussians.
 
     Parameters
     ----------
     program : Program
-        What to run. Its tables are not read: the functions are those of its physics.
+        What to run.
+    exact_functions : bool
+        Whether to take the functions of the physics instead of the program's tables.
     """
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, program: Program) -> None:
-        physics = program.spec.physics
+    def __init__(self, program: Program, *, exact_functions: bool) -> None:
         couplings_val, locals_val = program.coupling_val, program.local_val
         self.program = program
         self._segments = [
             _Segment(int(steps), bands(couplings_val[s], program.spec.offsets, np.float64),
                      locals_val[s].T[:, :, None], float(program.noise_val[s]))
             for s, steps in enumerate(program.steps)]
-        self._functions = {name: real_function(name)
-                           for name in (*physics.u, *physics.v, *physics.basis)}
+        self._functions = {
+            column: real_function(name) if exact_functions else table_function(program, column)
+            for column, (name, _) in program.spec.columns.items()}
+        self._functions |= {name: _EVALUATE[name] for name in (STATE, ONE)}
         state = program.spec.state.interval
         self._lo_val, self._hi_val = (float(program.states_val(x)) for x in (state.lo, state.hi))
 
@@ -156,14 +173,14 @@ class FloatModel:
 
     def _drift(self, segment: _Segment, x: RealArray) -> RealArray:
         physics = self.program.spec.physics
-        values = {name: function(x) for name, function in self._functions.items()}
+        values = {column: function(x) for column, function in self._functions.items()}
         drift, coupled = np.zeros_like(x), np.empty_like(x)
-        for rank, name in enumerate(physics.v):
+        for rank in range(physics.rank):
             for band in segment.bands:
-                np.matmul(band.weights, values[name][band.columns], out=coupled[band.rows])
-            drift += coupled * values[physics.u[rank]] if physics.u else coupled
-        for name, local_val in zip(physics.basis, segment.local_val, strict=True):
-            drift += local_val * values[name]
+                np.matmul(band.weights, values[f"v{rank}"][band.columns], out=coupled[band.rows])
+            drift += coupled * values[f"u{rank}"] if physics.u else coupled
+        for m, (name, local_val) in enumerate(zip(physics.basis, segment.local_val, strict=True)):
+            drift += local_val * values[name if name in values else f"h{m}"]
         return drift
 
     def _store(self, x: RealArray, nodes: NodeMemory,
@@ -179,7 +196,19 @@ class FloatModel:
 
 
 class FloatDevice(BlockDevice):
-    """The ideal model: equal to the exact devices in distribution, up to quantisation.
+    """The model in real numbers: equal to the exact devices in distribution.
+
+    Parameters
+    ----------
+    url : str
+        Address that the device was opened with.
+    functions : str
+        ``tables`` for the program's tables, ``exact`` for the functions that they stand for.
+
+    Raises
+    ------
+    UrlError
+        If `functions` is neither.
 
     Notes
     -----
@@ -189,5 +218,12 @@ class FloatDevice(BlockDevice):
 
     exact = False
 
+    def __init__(self, url: str, *, functions: str = "tables", threads: int | None = None,
+                 block: int = BLOCK) -> None:
+        if functions not in ("tables", "exact"):
+            raise UrlError(f"functions must be tables or exact, not {functions!r}")
+        super().__init__(url, threads=threads, block=block)
+        self._exact_functions = functions == "exact"
+
     def _make_model(self, program: Program) -> FloatModel:
-        return FloatModel(program)
+        return FloatModel(program, exact_functions=self._exact_functions)
