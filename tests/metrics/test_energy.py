@@ -21,6 +21,20 @@ def test_estimate_is_the_definition(n, m):
     assert energy_test(a, b, seed=1, permutations=19).distance == pytest.approx(expected, rel=1e-9)
 
 
+def test_estimate_keeps_its_precision_for_few_long_vectors():
+    a, b = 1e4 + 1e3 * np.random.default_rng(2).normal(size=(2, 5, 100))
+    assert energy_distance(a, b).distance == pytest.approx(by_definition(a, b), rel=1e-12)
+
+
+def test_standard_error_is_the_jackknife_over_tenths():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(43, 2)), rng.normal(size=(60, 2)) + 1
+    fold_a, fold_b = np.arange(43) % 10, np.arange(60) % 10
+    left_out = [by_definition(a[fold_a != k], b[fold_b != k]) for k in range(10)]
+    expected = np.sqrt(9 * np.var(left_out))
+    assert energy_distance(a, b).standard_error == pytest.approx(expected, rel=1e-9)
+
+
 def test_estimate_in_one_dimension_is_the_squared_gap_of_distribution_functions():
     a, b = np.array([[0.0]] * 2000), np.array([[1.0]] * 2000)    # 2 * integral of (F - G)**2
     assert energy_distance(a, b).distance == pytest.approx(2)

@@ -34,9 +34,9 @@ def test_alternating_samples_do_not_count_more_than_once():
 
 def test_constant_variables_do_not_matter():
     states = np.random.default_rng(3).standard_normal((500, 3))
-    states[:, 1] = 0.1
+    states[:, 1] = 0.001        # whose mean is not exact
     with_constant = effective_sample_size(states)
-    assert np.isfinite(with_constant).all()
+    assert with_constant[1] > 400
     without = effective_sample_size(states[:, [0, 2]])
     np.testing.assert_allclose(with_constant[[0, 2]], without, rtol=1e-12)
 
@@ -54,7 +54,7 @@ def test_independent_samples_are_not_thinned():
 def test_correlated_samples_are_thinned_until_they_look_independent():
     states = autoregressive(np.random.default_rng(4), 4000, 16, 0.8)
     stride = independent_stride(states)
-    assert 10 < stride < 60
+    assert 20 < stride < 80
     assert independent_stride(states[::stride]) == 1
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pendula.errors import DataError
+from pendula.metrics.energy import energy_distance
 from pendula.metrics.floors import image_scores, independent_pixels, linear_gaussian
 
 
@@ -52,6 +53,16 @@ def test_scores_are_in_order_and_controls_are_worse_than_the_floor():
     assert abs(model) < 0.02
     assert 0.02 < gaussian < independent < blank
     assert all(0 < score.standard_error < 0.1 for score in scores)
+
+
+def test_scores_are_distances_to_the_held_out_images():
+    rng = np.random.default_rng(5)
+    drawn, train, held_out = images(rng, 60), images(rng, 80), images(rng, 70)
+    scores = image_scores({"model": drawn}, train=train, held_out=held_out, seed=1)
+    expected = [energy_distance(images, held_out) for images in (drawn, train)]
+    assert [score.distance for score in scores[:2]] == [one.distance for one in expected]
+    assert [score.standard_error for score in scores[:2]] == [
+        one.standard_error for one in expected]
 
 
 def test_pixels_must_agree():

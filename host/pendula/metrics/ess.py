@@ -62,14 +62,15 @@ def effective_sample_size(samples: npt.ArrayLike) -> FloatArray:
 
 
 def independent_stride(samples: npt.ArrayLike) -> int:
-    """Return the smallest k such that every k-th row shows no positive autocorrelation.
+    """Return k such that every k-th row is nearly independent of the one before.
 
     It is 1 for independent samples, but rarely, and leaves at least eight rows.
 
     Notes
     -----
-    At lag k no variable's autocorrelation may be significant at ``0.001 / V``, nor that of all
-    variables together at 0.001: permutation tests need more than a small effect on one mean.
+    At the first lag that will do, no variable's autocorrelation is significant at ``0.001 / V``,
+    nor that of all variables together at 0.001. If that is not lag 1, k is twice as large: by then
+    the rest, which could not be seen, has gone too. A small rest misleads permutation tests.
     """
     stats = import_extra("scipy.stats", "report")
     array = check_samples("samples", samples)
@@ -80,5 +81,8 @@ def independent_stride(samples: npt.ArrayLike) -> int:
     limit_each = stats.norm.isf(_STRIDE_LEVEL / variables) / np.sqrt(count) * autocovariance[0]
     limit_total = stats.norm.isf(_STRIDE_LEVEL) / np.sqrt(count) * np.linalg.norm(covariance)
     free = (autocovariance <= limit_each).all(axis=1) & (total <= limit_total)
+    if free[1]:
+        return 1
     longest = max(1, count // _LEAST_ROWS)
-    return 1 + int(np.argmax(free[1:longest])) if free[1:longest].any() else longest
+    first = 1 + int(np.argmax(free[1:])) if free[1:].any() else longest
+    return min(2 * first, longest)
