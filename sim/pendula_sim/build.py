@@ -29,7 +29,7 @@ _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 VERILATOR_FLAGS = (
     "--cc", "--prefix", _PREFIX, "--top-module", "top", "-O3",
     "--x-assign", "fast", "--x-initial", "fast",    # the design has no X; do not spend on it
-    "-Wno-lint",                                    # generated Verilog: widths are Amaranth's care
+    "-Wno-lint", "-Wno-fatal",      # generated Verilog: warnings are of no use to who samples
 )
 CXX_FLAGS = (
     "-std=c++17", "-fPIC", "-pthread",

@@ -38,19 +38,22 @@ class PysimEngine(AbstractEngine):
         self._simulator.add_testbench(self._drive)
 
     async def _drive(self, ctx: Any) -> None:
-        top = self._top
-        ctx.set(top.o.ready, 1)
+        i, o, busy = self._top.i, self._top.o, self._top.busy
+        sampled = ctx.tick().sample(i.ready, o.valid, o.payload)
+        ctx.set(o.ready, 1)
+        offered = None
         while True:
-            pending = bool(self._input)
-            ctx.set(top.i.valid, pending)
-            ctx.set(top.i.payload, self._input[0] if pending else 0)
-            self._idle = not (pending or ctx.get(top.busy) or ctx.get(top.o.valid))
-            ready, valid, payload = (
-                await ctx.tick().sample(top.i.ready, top.o.valid, top.o.payload))[2:]
-            if pending and ready:
+            payload = self._input[0] if self._input else None
+            if payload != offered:      # a set() settles the whole design: only where it must be
+                ctx.set(i.payload, payload or 0)
+                ctx.set(i.valid, payload is not None)
+                offered = payload
+            self._idle = not (payload is not None or ctx.get(busy) or ctx.get(o.valid))
+            _, _, ready, valid, byte = await sampled
+            if payload is not None and ready:
                 self._input.popleft()
             if valid:
-                self._output.append(payload)
+                self._output.append(byte)
             self._cycles += 1
 
     def exchange(self, data: bytes, max_cycles: int) -> Exchange:

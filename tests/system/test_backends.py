@@ -1,0 +1,210 @@
+"""One suite over all backends: every exact one equals the contract's step, bit for bit."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pendula
+from pendula.contract import ArraySpec, InitialState, get_physics
+from pendula.contract.step import ALL_STEPS, forces, pixel, run_sample
+from pendula.device import AbstractDevice, Batch
+from pendula.program import Program, random_program
+
+EXACT = ["twin://", "pysim://", "verilator://"]
+
+SPECS = {
+    "kuramoto": ArraySpec(physics=get_physics("kuramoto"), nodes=8, offsets=(-3, -1, 2),
+                          segments=2, table_bits=4),
+    "quartic": ArraySpec(physics=get_physics("quartic"), nodes=9, offsets=(-2, -1, 1, 2),
+                         segments=2, table_bits=5),
+    "ising": ArraySpec(physics=get_physics("ising"), nodes=7, offsets=(-6, 1), segments=2,
+                       table_bits=4),
+    "narrow": ArraySpec(physics=get_physics("ising"), nodes=2, offsets=(1,), segments=1,
+                        state_bits=8, edge_bits=2, code_bits=2, local_code_bits=2, basis_bits=4,
+                        gain_bits=4, table_bits=3),
+    "wide": ArraySpec(physics=get_physics("kuramoto"), nodes=5, offsets=(-4, -3, -2, -1, 1, 3, 4),
+                      segments=3, state_bits=24, edge_bits=10, code_bits=8, local_code_bits=8,
+                      basis_bits=12, gain_bits=10, table_bits=6),
+}
+
+
+SLOW_SPECS = ("kuramoto", "quartic", "ising")       # those that Amaranth's simulator runs too
+
+
+@dataclass
+class Case:
+    """A device, and programs for its array."""
+
+    device: AbstractDevice
+    spec: ArraySpec
+    loaded: str = ""
+
+    def load(self, initial: InitialState = InitialState.UNIFORM, **changes: Any) -> Program:
+        """Load a random program, some nodes of which are hidden."""
+        program = random_program(self.spec, np.random.default_rng(1), steps=2, initial=initial,
+                                 segments=min(2, self.spec.segments))
+        program = replace(program, visible=np.arange(self.spec.nodes) % 3 != 1, **changes)
+        if program.digest != self.loaded:
+            self.device.load(program)
+            self.loaded = program.digest
+        return program
+
+
+def cases() -> list[Any]:
+    return [pytest.param((url, name), id=f"{url}-{name}",
+                         marks=[pytest.mark.verilator] * (url == "verilator://"))
+            for name in SPECS for url in EXACT if url != "pysim://" or name in SLOW_SPECS]
+
+
+@pytest.fixture(scope="module", params=cases())
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    url, name = request.param
+    with pendula.open(url) as device:
+        yield Case(device, SPECS[name])
+
+
+def check(program: Program, batch: Batch, *, kept: list[int] | None = None,
+          uploaded: list[int] | None = None, clamped: list[bool] | None = None) -> list[int]:
+    """Compare a batch with the contract's step, and return the last state."""
+    request = batch.request
+    shown = program.visible | request.hidden
+    saturations = 0
+    assert batch.values.shape == (request.count, shown.sum())
+    assert batch.values.dtype == (np.uint8 if request.pixels else np.int32)
+    for values, index in zip(batch.values.tolist(),
+                             range(request.first, request.first + request.count), strict=True):
+        run = run_sample(program, request.seed, index, stop_step=request.stop_step, kept=kept,
+                         uploaded=uploaded, clamped=clamped)
+        kept = run.x
+        saturations += run.saturations
+        visible = [x for x, flag in zip(run.x, shown, strict=True) if flag]
+        if request.pixels:
+            visible = [pixel(program.spec, program.pixel_gain, program.pixel_offset, x)
+                       for x in visible]
+        assert values == visible, f"sample {index}"
+    assert batch.saturations == saturations
+    return kept or []
+
+
+def random_states(spec: ArraySpec, count: int) -> np.ndarray:
+    rng = np.random.default_rng(2)
+    return rng.integers(spec.state.lo, spec.state.hi + 1, (count, spec.nodes))
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("pixels", [False, True])
+def test_readout(case, pixels, hidden):
+    program = case.load()
+    check(program, case.device.sample(2, seed=5, pixels=pixels, hidden=hidden))
+
+
+@pytest.mark.parametrize("initial", [InitialState.ZERO, InitialState.GAUSSIAN,
+                                     InitialState.UPLOADED])
+def test_initial_states_and_clamped_nodes(case, initial):
+    program = case.load(initial)
+    uploaded = random_states(case.spec, 1)[0]
+    clamped = np.arange(case.spec.nodes) % 3 == 0
+    case.device.set_nodes(uploaded, clamped)
+    check(program, case.device.sample(2, seed=3, hidden=True), uploaded=uploaded.tolist(),
+          clamped=clamped.tolist())
+    case.device.set_nodes(clamped=np.zeros(case.spec.nodes, bool))
+    check(program, case.device.sample(1, seed=3, hidden=True), uploaded=uploaded.tolist())
+
+
+def test_stopping_early(case):
+    program = case.load()
+    for stop_step in (0, 1, program.total_steps - 1, program.total_steps, ALL_STEPS - 1):
+        check(program, case.device.sample(1, seed=6, hidden=True, stop_step=stop_step))
+
+
+def test_splits_seeds_and_indices_do_not_matter(case):
+    program = case.load()
+    whole = case.device.sample(5, seed=2**64 - 1, hidden=True)
+    parts = [case.device.sample(count, seed=2**64 - 1, first=first, hidden=True)
+             for first, count in ((3, 2), (0, 1), (1, 2))]
+    check(program, whole)
+    for part in parts:
+        check(program, part)
+        rows = slice(part.request.first, part.request.first + part.request.count)
+        assert np.array_equal(part.values, whole.values[rows])
+    check(program, case.device.sample(2, seed=1 << 63, first=2**32 - 2, hidden=True))
+
+
+def test_chains_start_from_the_state_before(case):
+    program = case.load(InitialState.KEEP)
+    start = random_states(case.spec, 2)
+    case.device.forces(start)                       # leaves the last of them on the device
+    state = check(program, case.device.sample(2, seed=1, hidden=True), kept=start[-1].tolist())
+    state = check(program, case.device.sample(1, seed=1, first=2, hidden=True), kept=state)
+    program = case.load(InitialState.KEEP, noise_gain=program.noise_gain // 2)
+    check(program, case.device.sample(1, seed=1, first=3, hidden=True), kept=state)
+
+
+@pytest.mark.parametrize("url", [url for url in EXACT if url != "verilator://"] + [
+    pytest.param("verilator://", marks=pytest.mark.verilator)])
+def test_a_chain_starts_at_zero_after_opening(url):
+    spec = SPECS["narrow"]
+    with pendula.open(url) as device:
+        program = Case(device, spec).load(InitialState.KEEP)
+        check(program, device.sample(2, seed=1, hidden=True), kept=[0] * spec.nodes)
+
+
+def test_forces(case):
+    program = case.load()
+    extremes = [[case.spec.state.lo] * case.spec.nodes, [case.spec.state.hi] * case.spec.nodes]
+    states = np.concatenate([extremes, random_states(case.spec, 2)])
+    for segment in range(program.segments):
+        got = case.device.forces(states, segment=segment)
+        assert got.dtype == np.int64
+        assert got.tolist() == [forces(program, segment, state) for state in states.tolist()]
+    check(program, case.device.sample(1, seed=8, hidden=True))
+
+
+def test_saturations_are_counted(case):
+    program = case.load(InitialState.UNIFORM)
+    before = case.device.health.saturations
+    batch = case.device.sample(8, seed=9, hidden=True)
+    check(program, batch)
+    wraps = case.spec.physics.name == "kuramoto"
+    assert (batch.saturations == 0) == wraps
+    assert case.device.health.saturations == before + batch.saturations
+
+
+def test_noiseless_programs_are_deterministic_flows(case):
+    program = case.load(InitialState.ZERO, noise_gain=np.zeros(min(2, case.spec.segments), int))
+    batch = case.device.sample(2, seed=10, hidden=True)
+    check(program, batch)
+    assert np.array_equal(batch.values[0], batch.values[1])
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize("name", SLOW_SPECS)
+def test_both_simulators_count_the_same_cycles(name):
+    cycles = []
+    for url in ("pysim://", "verilator://"):
+        with pendula.open(url) as device:
+            Case(device, SPECS[name]).load()
+            cycles.append(device.sample(1, seed=1).cycles)
+    assert cycles[0] == cycles[1] > 0
+
+
+@pytest.mark.parametrize("physics", ["kuramoto", "quartic", "ising"])
+def test_float_is_sane(physics):
+    spec = SPECS[physics]
+    with pendula.open("float://") as device:
+        case = Case(device, spec)
+        case.load(InitialState.UPLOADED)
+        uploaded = random_states(spec, 1)[0]
+        clamped = np.arange(spec.nodes) == 2
+        device.set_nodes(uploaded, clamped)
+        batch = device.sample(20, seed=1, hidden=True)
+        half_range = -spec.state.lo * 2.0**-spec.state.f_bits
+        assert np.all(abs(batch.values) <= half_range)
+        assert np.all(batch.values[:, 2] == uploaded[2] * 2.0**-spec.state.f_bits)
+        assert np.array_equal(batch.values, device.sample(20, seed=1, hidden=True).values)
+        assert not np.array_equal(batch.values, device.sample(20, seed=2, hidden=True).values)
+        assert device.sample(3, seed=1, pixels=True).values.dtype == np.uint8
+        assert np.isfinite(device.forces(random_states(spec, 3))).all()
