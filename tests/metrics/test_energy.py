@@ -21,9 +21,9 @@ def test_estimate_is_the_definition(n, m):
     assert energy_test(a, b, seed=1, permutations=19).distance == pytest.approx(expected, rel=1e-9)
 
 
-def test_estimate_keeps_its_precision_for_few_long_vectors():
-    a, b = 1e4 + 1e3 * np.random.default_rng(2).normal(size=(2, 5, 100))
-    assert energy_distance(a, b).distance == pytest.approx(by_definition(a, b), rel=1e-12)
+def test_estimate_keeps_its_precision_for_equal_laws():
+    a, b = 1e4 + np.random.default_rng(2).normal(size=(2, 256, 64))
+    assert energy_distance(a, b).distance == pytest.approx(by_definition(a, b), abs=1e-11)
 
 
 def test_standard_error_is_the_jackknife_over_tenths():
