@@ -18,13 +18,14 @@ class AlteredDevice(AbstractDevice):
     inner : AbstractDevice
         Device that does the work.
     program, batch, forces : callable, optional
-        What to do to what is loaded, to each batch, and to forces of a segment.
+        What to do to what is loaded, to each batch, and to forces, states and segment.
     """
 
     def __init__(self, inner: AbstractDevice, *,
                  program: Callable[[Program], Program] = lambda program: program,
                  batch: Callable[[Batch], Batch] = lambda batch: batch,
-                 forces: Callable[[IntArray, int], IntArray] = lambda forces, _: forces) -> None:
+                 forces: Callable[[IntArray, IntArray, int], IntArray] = lambda forces, *_: forces,
+                 ) -> None:
         super().__init__(f"altered+{inner.url}")
         self.exact = inner.exact
         self.inner = inner
@@ -43,7 +44,7 @@ class AlteredDevice(AbstractDevice):
         return self._alter_batch(batch)
 
     def _forces(self, program: Program, states: IntArray, segment: int) -> Any:
-        return self._alter_forces(self.inner.forces(states, segment=segment), segment)
+        return self._alter_forces(self.inner.forces(states, segment=segment), states, segment)
 
 
 def bump(name: str, *index: int) -> Callable[[Program], Program]:

@@ -125,17 +125,18 @@ def test_chain_starts_at_zero_whatever_the_device_held():
     np.testing.assert_array_equal(first.device.states_val, again.against.states_val)
 
 
-def test_saturation_of_one_step_of_one_sample():
+@pytest.mark.parametrize(("step", "segment"), [(0, None), (1, 0), (7, 1), (8, 1), (9, 2), (12, 2)])
+def test_saturation_of_one_step_of_one_sample(step, segment):
     def alter(batch):
         request = batch.request
-        holds = request.first <= 5 < request.first + request.count and request.stop_step >= 7
+        holds = request.first <= 5 < request.first + request.count and request.stop_step >= step
         return replace(batch, saturations=batch.saturations + holds)
 
     outcome = outcome_of(make_program(), batch=alter)
     fields = by_field(outcome)
     assert list(fields) == ["saturations"]
     saturations = fields["saturations"]
-    assert (saturations.sample, saturations.step, saturations.segment) == (5, 7, 1)
+    assert (saturations.sample, saturations.step, saturations.segment) == (5, step, segment)
     assert saturations.device == saturations.against + 1
 
 
@@ -154,14 +155,17 @@ def test_pixel_is_named_by_sample_and_node():
     assert outcome.checks[2].different == 1
 
 
-def test_force_of_an_extreme_state_alone():
-    def alter(forces, segment):
-        if segment == 2:
-            forces = forces.copy()
-            forces[-1, 3] += 1
+@pytest.mark.parametrize("extreme", ["lo", "hi"])
+def test_force_of_an_extreme_state_alone(extreme):
+    program = make_program()
+
+    def alter(forces, states, segment):
+        at = (states[:, 3] == getattr(program.spec.state, extreme)) & (segment == 2)
+        forces = forces.copy()
+        forces[at, 3] += 1
         return forces
 
-    fields = by_field(outcome_of(make_program(), forces=alter))
+    fields = by_field(outcome_of(program, forces=alter))
     assert list(fields) == ["force"]
     assert (fields["force"].segment, fields["force"].node) == (2, 3)
     assert fields["force"].device == fields["force"].against + 1

@@ -27,7 +27,9 @@ def program():
     base = relaxing_program(nodes=12)
     visible = np.arange(12) > 2
     return replace(base, visible=visible, image_shape=(3, 3), **pixel_map(base.spec, -1.0, 1.0),
-                   provenance={"rule": "<force> matching", "metrics": {"loss": 0.25}})
+                   provenance={"rule": "<force> matching",
+                               "metrics": {"loss": 0.25, "range": [1, 2]},
+                               "segments": [{"steps": 4, "power": 0.5}, {"steps": 7, "power": 2}]})
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,8 @@ def test_statistics_are_in_the_tables(full, comparisons):
 def test_what_was_run_is_named(full, program):
     html, page = full
     for part in (program.digest, program.spec.digest, CONTRACT_ID, "pendula compare x -n 60",
-                 "seeds of twin:// 3", "seeds of float:// 4", "loss 0.25", "Python", "numpy"):
+                 "seeds of twin:// 3", "seeds of float:// 4", "loss 0.25, range 1, 2",
+                 "steps power 4 0.5 7 2", "Python", "numpy"):
         assert part in page.text
     assert not re.search(r"/(home|root|tmp|usr|Users)/", html)
 
@@ -203,7 +206,7 @@ def test_time_split_adds_up(tmp_path, program, comparisons):
     comparison = replace(comparisons[0], device=replace(comparisons[0].device, url="verilator://",
                                                         times=split))
     html, page = write(tmp_path, program, comparisons=[comparison])
-    assert "verilator:// 3.00 s 0.50 s 1.50 s 0 ms 5.00 s" in page.text
+    assert "verilator:// 3.00 s 0.50 s 1.50 s – 5.00 s" in page.text
     assert 'class="build" style="width: 60.00%"' in html
 
 

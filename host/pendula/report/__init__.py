@@ -194,7 +194,15 @@ def _describe(program: Program) -> dict[str, Any]:
             "visible": int(program.visible.sum()), "offsets": len(spec.offsets),
             "segments": program.segments, "steps": program.total_steps, "code_bits": spec.code_bits,
             "state": str(spec.state), "edges": int(np.array(program.graph.mask).sum()),
-            "provenance": program.provenance}
+            "provenance": program.provenance,
+            "provenance_tables": {name: rows for name, rows in program.provenance.items()
+                                  if _is_table(rows)}}
+
+
+def _is_table(value: Any) -> bool:
+    """Whether plain data is a list of rows that share their columns."""
+    return (isinstance(value, list) and bool(value)
+            and all(isinstance(row, dict) and row.keys() == value[0].keys() for row in value))
 
 
 def _versions() -> Mapping[str, str]:
@@ -227,4 +235,6 @@ def _p_value(value: float) -> str:
 
 
 def _seconds(value: float) -> str:
+    if not value:
+        return "–"
     return f"{value:.2f} s" if value >= 0.1 else f"{1000 * value:.0f} ms"
