@@ -1,8 +1,8 @@
 """The noise source for many samples at once: :mod:`pendula.contract.noise`, vectorised.
 
-A stream is sequential, so its words are drawn in parallel from evenly spaced places of it: the
-step of the generator is linear over GF(2), and a jump by any number of words is one 128 x 128 bit
-matrix (Blackman and Vigna, 2021, section 2). Short batches are then as fast as long ones.
+A stream is sequential, so its words are drawn from evenly spaced places of it at once: the step of
+the generator is linear over GF(2), and a jump by any number of words is one matrix of 128 x 128
+bits (Blackman and Vigna, 2021). A few samples then make arrays as long as many samples do.
 """
 
 import functools
@@ -146,7 +146,7 @@ class NoiseStreams:
     indices : array of int, shape (B,)
         Sample indices.
     length : int
-        Number of words of each stream that will be used, at most.
+        Number of words of each stream that will be used; a guess costs time, not correctness.
     """
 
     def __init__(self, seed: int, indices: npt.ArrayLike, length: int) -> None:
