@@ -2,6 +2,7 @@
 from random import Random
 
 import pytest
+from cobs import cobs
 
 from cocotb_runner import run_cocotb
 from gateware.traffic import (
@@ -14,7 +15,7 @@ from gateware.traffic import (
     small_spec,
 )
 from pendula.contract import PHYSICS
-from pendula.contract.protocol import Opcode
+from pendula.contract.protocol import Opcode, decode_response
 from pendula.contract.registers import RegisterName
 from pendula_gateware.top import Flat, Top
 from streams import get, put, simulate
@@ -50,8 +51,8 @@ def check(top, requests, stall=0.0, seed=1):
     simulate(top, source, sink, checks=[busy_is_true], timeout_cycles=200_000)
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.3])
-@pytest.mark.parametrize("physics", PHYSICS)
+@pytest.mark.parametrize(("physics", "stall"),
+                         [("quartic", 0.0), *((physics, 0.3) for physics in PHYSICS)])
 def test_whole_session(physics, stall):
     check(build(physics), session(Random(1), physics), stall)
 
@@ -70,6 +71,27 @@ def test_damage_is_dropped_and_what_follows_is_answered(seed):
           0.05, seed)
 
 
+
+
+def test_cycles_are_those_of_the_last_run():
+    rng, top = Random(4), build()
+    run = [request(rng, Opcode.RUN, 5, 1), request(rng, Opcode.READ_REGISTER, RegisterName.CYCLES)]
+    data = b"".join([*session(rng, "quartic"), *run, *run])
+    frames = []
+
+    async def source(ctx):
+        await put(ctx, top.i, data)
+
+    async def sink(ctx):
+        for _ in range(expected_answers(top.spec, data).count(0)):
+            frame = bytearray()
+            while byte := (await get(ctx, top.o, 1))[0]:
+                frame.append(byte)
+            frames.append(decode_response(cobs.decode(frame)))
+
+    simulate(top, source, sink)
+    cycles = [int.from_bytes(body, "little") for _, _, body in (frames[-4], frames[-1])]
+    assert cycles[0] == cycles[1] > 0
 
 
 def test_flat_ports():

@@ -124,17 +124,19 @@ class Encoder(wiring.Component):
     def _fill(self, m, bytes_, blocks):
         """Sort bytes into blocks; return whether the end of a packet is not yet stored."""
         block = data.View(Block, blocks.w_data)
-        length = Signal(range(FULL_CODE - 1))
+        code = Signal(Byte, init=1)              # of the block, if it ended in a zero now
+        following = code + 1
         byte, last = self.i.p.data, self.i.p.last
-        zero, full = byte == 0, length == FULL_CODE - 2
+        zero, full = byte == 0, following == FULL_CODE
         m.d.comb += bytes_.w_data.eq(byte)
         with m.FSM(name="fill") as fsm:
             with m.State("BYTE"):
                 m.d.comb += [self.i.ready.eq(bytes_.w_rdy & blocks.w_rdy),
-                             block.code.eq(length + Mux(zero, 1, 2)), block.final.eq(last & ~zero)]
+                             block.code.eq(Mux(zero, code, following)),
+                             block.final.eq(last & ~zero)]
                 with m.If(self.i.ready & self.i.valid):
                     m.d.comb += [bytes_.w_en.eq(~zero), blocks.w_en.eq(zero | full | last)]
-                    m.d.sync += length.eq(Mux(blocks.w_en, 0, length + 1))
+                    m.d.sync += code.eq(Mux(blocks.w_en, 1, following))
                     with m.If(zero & last):      # the block after the zero is empty
                         m.next = "EMPTY"
             with m.State("EMPTY"):
