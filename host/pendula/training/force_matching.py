@@ -5,16 +5,17 @@ out-of-equilibrium physical generative models" (arXiv 2506.19136).
 
 Data x_0 diffuse by dx = -k x dt + sqrt(2 D) dW to x_t = a x_0 + s z, with a = exp(-k t),
 s^2 = (D / k)(1 - a^2) and z ~ N(0, 1). The array runs time backwards, from noise to data. Its step
-from t to t' < t moves the state by f(x_t) and adds the noise of the forward step, of variance
-b^2 = (D / k)(1 - c^2) with c = a / a'. The force to match is the mean move of the bridge between
-x_0 and x_t,
+from t to t' < t is that of the bridge between x_t and x_0, with the mean over the data in place of
+x_0: the state moves by f(x_t) and takes noise of variance b^2 s'^2 / s^2, where
+b^2 = (D / k)(1 - (a / a')^2) is what the forward step added. The force to match is
 
-    y = E[x_t' | x_t, x_0] - x_t = (c s'^2 / s^2 - 1) x_t + (a' b^2 / s^2) x_0,
+    y = E[x_t' | x_t, x_0] - x_t = (c - 1) x_t + (a' - c a) x_0,     c = (a / a') s'^2 / s^2,
 
-which is (k x_t - 2 D (x_t - a x_0) / s^2) dt for short steps. The array's force is linear in its
-coefficients, f_i = sum_j w_ij v(x_j) + sum_m p_im h_m(x_i), so that the best coefficients of a
-segment solve one small system of normal equations a node: of products that this node and its
-neighbours can measure. The last step goes to t' = 0 without noise: it shows the mean of x_0.
+which is (k x_t - 2 D (x_t - a x_0) / s^2) dt for short steps, where the noise is 2 D dt. The force
+of the array is linear in its coefficients, f_i = sum_j w_ij v(x_j) + sum_m p_im h_m(x_i), so that
+the best ones of a segment solve one small system of normal equations a node: of products that this
+node and its neighbours can measure. The last step goes to t' = 0, where the bridge has no noise: it
+shows the mean of x_0.
 """
 
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ __all__ = ["Fit", "NormalEquations", "Stretch", "feature_columns", "features", "
 
 Float32Array = npt.NDArray[np.float32]
 
-_BATCH = 4096        # noisy images at a time: bounds memory, not the result's accuracy
+_BATCH = 4096        # noisy images at a time: bounds memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +51,10 @@ class Stretch:
         The data's share a of the state before each step and after the last, ascending.
     variance : float
         D / k.
-    noisy : bool
-        Whether the array adds noise.
     """
 
     signal: FloatArray
     variance: float
-    noisy: bool = True
 
     @property
     def steps(self) -> int:
@@ -69,20 +67,22 @@ class Stretch:
         return self.variance * (1 - self.signal**2)
 
     @property
-    def step_variance(self) -> FloatArray:
-        """Variance b^2 of the forward noise of each step."""
-        return self.variance * (1 - (self.signal[:-1] / self.signal[1:]) ** 2)
+    def fresh_variance(self) -> FloatArray:
+        """Variance b^2 s'^2 / s^2 of the noise that the array adds in each step."""
+        before, after = self.noise_variance[:-1], self.noise_variance[1:]
+        forward = self.variance * (1 - (self.signal[:-1] / self.signal[1:]) ** 2)
+        return forward * after / before
 
     @property
     def sigma_val(self) -> float:
         """Standard deviation of the noise that the array adds, a step."""
-        return float(np.sqrt(self.step_variance.mean())) if self.noisy else 0.0
+        return float(np.sqrt(self.fresh_variance.mean()))
 
     def target_weights(self) -> tuple[FloatArray, FloatArray]:
         """Return the weights of x_t and x_0 in the target of each step."""
-        before, after = self.noise_variance[:-1], self.noise_variance[1:]
-        of_state = self.signal[:-1] / self.signal[1:] * after / before - 1
-        return of_state, self.signal[1:] * self.step_variance / before
+        noise, signal = self.noise_variance, self.signal
+        kept = signal[:-1] / signal[1:] * noise[1:] / noise[:-1]
+        return kept - 1, signal[1:] - kept * signal[:-1]
 
 
 def schedule(preset: Preset) -> list[Stretch]:
@@ -91,9 +91,10 @@ def schedule(preset: Preset) -> list[Stretch]:
     highest = preset.spread_val * np.sqrt(preset.signal_lo**-2 - 1)
     ratios = np.geomspace(highest, preset.noise_lo_val, preset.segments + 1)
     times = np.log1p(ratios**2 / variance) / 2          # k t
-    stretches = [Stretch(np.exp(-np.linspace(start, end, preset.steps + 1)), variance)
-                 for start, end in pairwise(times)]
-    return [*stretches, Stretch(np.exp(-np.array([times[-1], 0.0])), variance, noisy=False)]
+    spans = [*pairwise(times), (times[-1], 0.0)]
+    steps = [preset.steps] * preset.segments + [1]
+    return [Stretch(np.exp(-np.linspace(start, end, count + 1)), variance)
+            for (start, end), count in zip(spans, steps, strict=True)]
 
 
 # Features: what the codes of a node are multiplied with
@@ -118,11 +119,9 @@ def feature_columns(spec: ArraySpec, graph: OffsetGraph) -> IntArray:
     """
     nodes = np.arange(spec.nodes)[:, None]
     edges = np.where(np.array(graph.mask), nodes + np.array(spec.offsets), -1)
-    places, used = [], 1
-    for name in spec.physics.basis:
-        places.append(used * spec.nodes + nodes if name != ONE else None)
-        used += name != ONE
-    local = [np.full_like(nodes, used * spec.nodes) if place is None else place for place in places]
+    own = [name for name in spec.physics.basis if name != ONE]
+    local = [(1 + own.index(name)) * spec.nodes + nodes if name in own
+             else np.full_like(nodes, (1 + len(own)) * spec.nodes) for name in spec.physics.basis]
     return np.concatenate([edges, *local], axis=1)
 
 

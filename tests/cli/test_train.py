@@ -1,0 +1,74 @@
+"""``pendula train``: the file, the figures, and what errors and interruptions leave."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pendula import cli, training
+from pendula.modelfile import load
+from pendula.training import presets
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the preset small: its quality is not judged here."""
+    quick = replace(presets.PRESETS["digits"], segments=2, steps=3, draws=1)
+    monkeypatch.setitem(presets.PRESETS, "digits", quick)
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(cli.main, [str(item) for item in arguments], prog_name="pendula")
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_it_writes_the_model_and_prints_the_figures(tmp_path: Path) -> None:
+    output = tmp_path / "M.pendula"
+    code, out, err = run("train", "digits", "-o", output, "--seed", 3, "--json")
+    assert (code, err) == (0, "")
+    report, program = json.loads(out), load(output)
+    assert report["program"] == program.digest
+    assert program.provenance["seed"] == 3
+    assert report["output"] == str(output)
+    assert (report["nodes"], report["neighbours"]) == (64, 24)
+    assert (report["segments"], report["steps"], report["code_bits"]) == (3, 7, 4)
+    assert 0 < report["excess"] < report["loss"] < 1
+    assert [path.name for path in tmp_path.iterdir()] == ["M.pendula"]
+
+
+def test_the_figures_are_readable_without_json(tmp_path: Path) -> None:
+    code, out, _ = run("train", "digits", "-o", tmp_path / "M.pendula")
+    assert code == 0
+    assert "code bits" in out
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (["letters"], "preset must be one of digits, mnist01-12, not 'letters'"),
+    (["mnist01-12"], "--data"),
+    (["digits", "--data", "here"], "digits needs no data folder"),
+    (["digits", "--seed", "-1"], "Seed must be within"),
+    (["mnist01-12", "--data", "nowhere"], "nowhere"),
+])
+def test_errors_are_one_line_and_leave_nothing(tmp_path: Path, arguments: list[str],
+                                               text: str) -> None:
+    code, out, err = run("train", *arguments, "-o", tmp_path / "M.pendula")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert text in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, _, err = run("train", "digits", "-o", tmp_path / "none" / "M.pendula")
+    assert code == 2
+    assert str(tmp_path / "none") in err
+
+
+def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+    monkeypatch.setattr(training, "quantise", interrupt)
+    code, _, err = run("train", "digits", "-o", tmp_path / "M.pendula")
+    assert (code, err.strip()) == (130, "pendula: interrupted")
+    assert not list(tmp_path.iterdir())
