@@ -1,4 +1,6 @@
 import json
+import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -6,10 +8,11 @@ import pytest
 
 import pendula
 from altered import AlteredDevice
+from pendula import comparison
 from pendula.comparison import compare, lattice_val
 from pendula.contract import CONTRACT_ID, PHYSICS, ArraySpec, InitialState
 from pendula.device import Batch, SampleRequest, open_device
-from pendula.errors import ProgramError, UrlError
+from pendula.errors import MissingExtraError, ProgramError, UrlError
 from pendula.metrics import TwoSample
 from pendula.program import random_program
 from relaxing import relaxing_program
@@ -43,6 +46,8 @@ def test_twin_and_float_have_one_law(physics):
     assert result.mode == "statistical"
     assert result.equal, result.verdict
     assert (result.device.seed, result.against.seed) == (4, 5)
+    assert isinstance(result.outcome, TwoSample)
+    assert len(result.outcome.feature_nodes) == (24 if physics == "kuramoto" else 12)
     assert "do not differ (alpha = 0.01): a shift of one node's mean by 0." in result.verdict
 
 
@@ -97,10 +102,21 @@ def test_dict_is_json_without_samples():
     assert plain["outcome"]["families"][0]["name"] == "distribution functions"
 
 
-def test_urls_are_closed_and_open_devices_are_left_open():
+@pytest.mark.parametrize("count", [5, 0])
+def test_urls_are_closed_and_open_devices_are_left_open(monkeypatch, count):
+    closed = []
+
+    def opened(url):
+        device = open_device(url)
+        device.close = lambda: closed.append(device)
+        return device
+    monkeypatch.setattr(comparison, "open_device", opened)
     with open_device("twin://") as twin:
-        compare(make_program(), twin, "twin://", count=5, seed=3)
-        assert twin.sample(2, seed=1).values.shape == (2, 12)
+        twin.close = lambda: closed.append(twin)
+        with suppress(ProgramError):
+            compare(make_program(), twin, "twin://", count=count, seed=3)
+        assert len(closed) == 1
+        assert twin not in closed
 
 
 def test_large_arrays_compare_the_covariances_of_coupled_nodes():
@@ -122,6 +138,17 @@ def test_large_arrays_compare_the_covariances_of_coupled_nodes():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ProgramError, match=message):
         compare(make_program(), "twin://", "float://", **{"count": 50, "seed": 1, **arguments})
+
+
+def test_scipy_is_needed_for_statistics_alone(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scipy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    assert compare(make_program(), "twin://", "twin://", count=5, seed=1).equal
+    steps = []
+    with pytest.raises(MissingExtraError, match="scipy must be installed"):
+        compare(make_program(), "twin://", "float://", count=50, seed=1, progress=steps.append)
+    assert steps == []
 
 
 def test_unknown_url_is_refused():

@@ -15,6 +15,7 @@ from pendula.contract.numbers import Overflow
 from pendula.contract.step import InitialState
 from pendula.device import AbstractDevice, Batch, Progress, open_device
 from pendula.errors import ProgramError
+from pendula.extras import import_extra
 from pendula.metrics.samples import FloatArray
 from pendula.metrics.two_sample import LEAST_SAMPLES, TwoSample, compare_samples
 from pendula.program import Program
@@ -165,6 +166,8 @@ def compare(program: Program, device: AbstractDevice | str, against: AbstractDev
     ------
     ProgramError
         If the mode does not suit the devices or the number of samples.
+    MissingExtraError
+        If SciPy is missing for a statistical comparison; an exact one needs none.
 
     Notes
     -----
@@ -179,6 +182,8 @@ def compare(program: Program, device: AbstractDevice | str, against: AbstractDev
         first, second = (stack.enter_context(open_device(one)) if isinstance(one, str) else one
                          for one in (device, against))
         exact = _is_exact(mode, first, second)
+        if not exact:
+            import_extra("scipy", "report")     # before anything long begins
         if not exact and count < LEAST_SAMPLES:
             raise ProgramError(f"Number of samples must be at least {LEAST_SAMPLES} for a "
                                f"statistical comparison, not {count}")
