@@ -34,7 +34,7 @@ class Deframer(wiring.Component):
 
     Notes
     -----
-    Latency 3 cycles from the delimiter to the first byte of content. One byte a cycle either way;
+    Latency 4 cycles from the delimiter to the first byte of content. One byte a cycle either way;
     no input is taken while content is sent.
     """
 
@@ -42,7 +42,7 @@ class Deframer(wiring.Component):
     o: stream.Interface
     dropped: Signal
     busy: Signal
-    latency = 3
+    latency = 4
 
     def __init__(self) -> None:
         super().__init__({"i": In(ByteStream), "o": Out(PacketStream),
@@ -63,12 +63,13 @@ class Deframer(wiring.Component):
         connect(m, flipped(self.i), decoder.i)
 
         length = Signal(range(MAX_FRAME_BYTES + 2))      # one more: too long
-        following = Signal(range(MAX_FRAME_BYTES + 2))   # position of the byte after `o`
+        following = Signal(range(MAX_FRAME_BYTES + 2))   # position of the byte to read next
         good = Signal()
         item = decoder.o.p
         m.d.comb += [write.addr.eq(length), write.data.eq(item.data), crc.data.eq(item.data),
-                     read.addr.eq(following), read.en.eq(0),
-                     self.o.p.data.eq(read.data), self.o.p.last.eq(following == length)]
+                     read.addr.eq(following), read.en.eq(0)]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.FSM() as fsm:
             with m.State("RECEIVE"):
                 m.d.comb += decoder.o.ready.eq(1)
@@ -87,12 +88,13 @@ class Deframer(wiring.Component):
                 with m.Else():
                     m.d.sync += [length.eq(0), self.dropped.eq(self.dropped + 1)]
                     m.next = "RECEIVE"
-            with m.State("SEND"):
-                m.d.comb += [self.o.valid.eq(1), read.en.eq(self.o.ready)]
-                with m.If(self.o.ready):
-                    m.d.sync += following.eq(following + 1)
-                    with m.If(self.o.p.last):
-                        m.d.sync += [length.eq(0), following.eq(0)]
-                        m.next = "RECEIVE"
-        m.d.comb += self.busy.eq(~fsm.ongoing("RECEIVE") | decoder.o.valid)
+            with m.State("SEND"), m.If(~self.o.valid | self.o.ready):
+                last = following == length
+                m.d.comb += read.en.eq(1)
+                m.d.sync += [self.o.p.data.eq(read.data), self.o.p.last.eq(last),
+                             self.o.valid.eq(1), following.eq(following + 1)]
+                with m.If(last):
+                    m.d.sync += [length.eq(0), following.eq(0)]
+                    m.next = "RECEIVE"
+        m.d.comb += self.busy.eq(~fsm.ongoing("RECEIVE") | decoder.o.valid | self.o.valid)
         return m
