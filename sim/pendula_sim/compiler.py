@@ -3,42 +3,63 @@
 import os
 import shlex
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from pendula.errors import BuildError
 
-__all__ = ["Compiler", "find_compiler", "run_tool"]
+__all__ = ["Compiler", "find_compiler", "run_tools"]
 
 _NAMES = ("c++", "g++", "clang++")
 _SHOWN_LINES = 5
 
 
-def run_tool(command: Sequence[str | os.PathLike[str]], *, folder: Path | None = None,
-             environment: dict[str, str] | None = None) -> str:
-    """Run a tool and return what it printed.
+Command = Sequence[str | os.PathLike[str]]
+
+
+def run_tools(*commands: Command, environment: dict[str, str] | None = None) -> list[str]:
+    """Run tools side by side and return what each of them printed.
 
     Raises
     ------
     BuildError
-        If it cannot be started or fails; the message ends with its last lines.
+        If one cannot be started or fails; the message ends with its last lines. No tool is left
+        running, after an interruption neither.
     """
-    name = Path(command[0]).name
+    with ExitStack() as stack:
+        processes = [stack.enter_context(_running(command, environment)) for command in commands]
+        return [_finish(command, process)
+                for command, process in zip(commands, processes, strict=True)]
+
+
+@contextmanager
+def _running(command: Command, environment: dict[str, str] | None) -> Iterator[Popen[str]]:
     try:
-        result = subprocess.run(command, cwd=folder, env=environment, check=False, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, errors="replace")
+        process = Popen(command, env=environment, text=True, errors="replace", stdin=DEVNULL,
+                        stdout=PIPE, stderr=STDOUT)
     except OSError as error:
-        raise BuildError(f"{name} must be a program that starts, not fail with: {error}") from None
-    if result.returncode:
-        lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
-        raise BuildError(f"{name} failed with code {result.returncode}: "
+        raise BuildError(f"{command[0]} must be a program that starts, not fail with: "
+                         f"{error}") from None
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def _finish(command: Command, process: Popen[str]) -> str:
+    output, _ = process.communicate()
+    if process.returncode:
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        raise BuildError(f"{Path(command[0]).name} failed with code {process.returncode}: "
                          + " | ".join(lines[-_SHOWN_LINES:]))
-    return result.stdout
+    return output
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +90,7 @@ def find_compiler() -> Compiler:
     if not chosen:
         chosen = [path for name in _NAMES if (path := shutil.which(name))][:1]
     if chosen:
-        return Compiler(tuple(chosen), run_tool([*chosen, "--version"]))
+        return Compiler(tuple(chosen), run_tools([*chosen, "--version"])[0])
     try:
         version = metadata.version("ziglang")
     except metadata.PackageNotFoundError:

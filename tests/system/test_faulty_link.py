@@ -1,0 +1,121 @@
+"""The real gateware behind a link that damages bytes both ways."""
+
+from collections.abc import Iterator
+from random import Random
+
+import numpy as np
+import pytest
+
+import pendula
+from arrays import ARRAYS
+from pendula.contract import ArraySpec, InitialState
+from pendula.contract.step import run_sample
+from pendula.errors import LinkError
+from pendula.link.client import Client
+from pendula.link.link_device import LinkDevice
+from pendula.link.transport import AbstractTransport
+from pendula.program import random_program
+from pendula_sim.build import build_library
+from pendula_sim.engine import SimulatorTransport
+from pendula_sim.verilator import VerilatorEngine
+
+pytestmark = pytest.mark.verilator
+
+SPEC = ARRAYS["quartic"]
+
+
+class NoisyTransport(AbstractTransport):
+    """Link that flips, loses and invents bytes, each with the same probability a byte."""
+
+    def __init__(self, inner: AbstractTransport, rng: Random, probability: float) -> None:
+        self.inner, self.rng, self.probability = inner, rng, probability
+
+    def _damage(self, data: bytes) -> bytes:
+        return b"".join(map(self._damage_one, data))
+
+    def _damage_one(self, byte: int) -> bytes:
+        if self.rng.random() >= 3 * self.probability:
+            return bytes([byte])
+        flipped = byte ^ 1 << self.rng.randrange(8)
+        return self.rng.choice([bytes([flipped]), b"", bytes([byte, self.rng.randrange(256)])])
+
+    def write(self, data: bytes) -> None:
+        self.inner.write(self._damage(data))
+
+    def read(self, cycles: int) -> bytes:
+        while data := self.inner.read(cycles):
+            if damaged := self._damage(data):
+                return damaged
+        return b""
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class NoisyDevice(LinkDevice):
+    """The Verilated gateware behind such a link."""
+
+    def __init__(self, seed: int, probability: float) -> None:
+        super().__init__("noisy://")
+        simulator = SimulatorTransport(VerilatorEngine(build_library(SPEC)))
+        self.transport = NoisyTransport(simulator, Random(seed), probability)
+
+    def _connect(self, spec: ArraySpec | None) -> Client:
+        return self._client or Client(self.transport, self.health)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    build_library(SPEC)
+
+
+def program_of(initial: InitialState = InitialState.UNIFORM) -> pendula.Program:
+    return random_program(SPEC, np.random.default_rng(4), steps=3, initial=initial)
+
+
+@pytest.fixture(params=range(5))
+def noisy(request: pytest.FixtureRequest) -> Iterator[NoisyDevice]:
+    with NoisyDevice(request.param, 5e-4) as device:
+        yield device
+
+
+def test_samples_and_forces_are_right(noisy):
+    program = program_of()
+    noisy.load(program)
+    batch = noisy.sample(60, seed=3)
+    runs = [run_sample(program, 3, index) for index in range(60)]
+    assert batch.values.tolist() == [run.x for run in runs]
+    assert batch.saturations == sum(run.saturations for run in runs)
+    with pendula.open("twin://") as twin:
+        twin.load(program)
+        assert np.array_equal(noisy.forces(batch.values[:10]), twin.forces(batch.values[:10]))
+    assert noisy.health.retries > 0
+
+
+def test_frames_that_the_device_refuses_are_counted():
+    with NoisyDevice(0, 0.0) as device:
+        device.load(program_of())
+        device.transport.write(b"no frame\0" * 3)
+        device.sample(1, seed=1)
+        assert device.health.frames_dropped == 3
+        assert device.health.retries == 0
+
+
+def test_a_chain_is_right_or_an_error(noisy):
+    program = program_of(InitialState.KEEP)
+    noisy.load(program)
+    kept = [0] * SPEC.nodes
+    for index in range(60):
+        try:
+            batch = noisy.sample(1, seed=3, first=index)
+        except LinkError as error:
+            assert str(error).startswith(f"sample {index} was lost")     # noqa: PT017
+            return
+        kept = run_sample(program, 3, index, kept=kept).x
+        assert batch.values[0].tolist() == kept
+    pytest.fail("nothing was lost in 60 samples")
+
+
+def test_a_link_that_damages_everything_is_given_up():
+    with NoisyDevice(1, 0.2) as device, pytest.raises(LinkError, match="no sound answer to HELLO"):
+        device.load(program_of())
