@@ -24,7 +24,7 @@ class ConstantPacket(wiring.Component):
     Members
     -------
     o : :py:`Out(PacketStream)`
-        Always valid.
+        Valid from the second cycle on.
     """
 
     o: stream.Interface
@@ -44,10 +44,11 @@ class ConstantPacket(wiring.Component):
         m.submodules.rom = rom = memory.Memory(shape=Byte, depth=count, init=self._content)
         read = rom.read_port(domain="comb")
         place = Signal(range(count))
-        m.d.comb += [read.addr.eq(place), self.o.p.data.eq(read.data),
-                     self.o.p.last.eq(place == count - 1), self.o.valid.eq(1)]
-        with m.If(self.o.ready):
-            m.d.sync += place.eq(Mux(self.o.p.last, 0, place + 1))
+        last = place == count - 1
+        m.d.comb += read.addr.eq(place)
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [self.o.p.data.eq(read.data), self.o.p.last.eq(last),
+                         self.o.valid.eq(1), place.eq(Mux(last, 0, place + 1))]
         return m
 
 
