@@ -55,7 +55,7 @@ EXPORT void pendula_exchange(Device* device, Exchange* exchange) {
         if (pending) top.i_payload = exchange->input[consumed];
         top.clk = 0;
         top.eval();
-        idle = !pending && !top.busy && !top.o_valid;
+        idle = !pending && !top.busy;
         if (idle) break;
         if (top.o_valid) exchange->output[produced++] = top.o_payload;
         consumed += pending && top.i_ready;

@@ -48,7 +48,7 @@ class PysimEngine(AbstractEngine):
                 ctx.set(i.payload, payload or 0)
                 ctx.set(i.valid, payload is not None)
                 offered = payload
-            self._idle = not (payload is not None or ctx.get(busy) or ctx.get(o.valid))
+            self._idle = payload is None and not ctx.get(busy)
             _, _, ready, valid, byte = await sampled
             if payload is not None and ready:
                 self._input.popleft()

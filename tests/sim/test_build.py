@@ -123,7 +123,7 @@ def test_the_key_covers_the_sources(monkeypatch, tmp_path, package, change):
     elif change == "add":
         (copy / "new.py").touch()
     elif change == "rename":
-        source.rename(source.with_name("renamed.py"))
+        source.rename(source.with_stem(source.stem + "_"))      # keeps its place among the files
     else:
         (copy / "__pycache__").mkdir(exist_ok=True)
         (copy / "__pycache__" / "x.pyc").touch()
