@@ -81,23 +81,28 @@ class Planner(wiring.Component):
         write, read = steps.write_port(), steps.read_port()
         row = data.View(memory_shape(self._spec, Memory.SEGMENT),
                         self.bus.write_data[:memory_shape(self._spec, Memory.SEGMENT).size])
-        current, after = self.current, Signal(pass_shape(self._spec))
+        current, after = self.current, self.following
         initial = current.kind == PassKind.INITIAL
         enters = initial | (current.remaining == 0)         # a new segment
-        segment = Mux(initial, current.segment, current.segment + 1)
-        ends = (after.remaining == 0) & (after.segment == self.registers.segments - 1)
+        coming = Mux(initial, current.segment, current.segment + 1)
+        segment, remaining = Signal.like(current.segment), Signal.like(current.remaining)
+        done = current.done + 1
+        ends = (remaining == 0) & (segment == self.registers.segments - 1)
         m.d.comb += [
             write.en.eq(self.bus.write & (self.bus.memory == Memory.SEGMENT)),
             write.addr.eq(self.bus.row),
             write.data.eq(row.steps),
-            read.addr.eq(segment),
-            after.kind.eq(Mux(self.force, PassKind.FORCE, PassKind.STEP)),
-            after.segment.eq(Mux(enters, segment, current.segment)),
-            after.remaining.eq(Mux(enters, read.data, current.remaining) - 1),
-            after.done.eq(current.done + 1),
-            after.final.eq(self.force | ends | (after.done == self.registers.stop_step)),
+            read.addr.eq(coming),
+            segment.eq(Mux(enters, coming, current.segment)),
+            remaining.eq(Mux(enters, read.data, current.remaining) - 1),
         ]
-        m.d.sync += self.following.eq(after)
+        m.d.sync += [
+            after.kind.eq(Mux(self.force, PassKind.FORCE, PassKind.STEP)),
+            after.segment.eq(segment),
+            after.remaining.eq(remaining),
+            after.done.eq(done),
+            after.final.eq(self.force | ends | (done == self.registers.stop_step)),
+        ]
         return m
 
 
