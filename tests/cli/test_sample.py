@@ -163,7 +163,7 @@ def test_a_failed_run_without_samples_leaves_nothing(monkeypatch, model, tmp_pat
 def test_an_output_that_cannot_be_written_is_noticed_before_the_run(model, tmp_path):
     path, _ = model
     code, _, err = run("sample", path, "-o", tmp_path / "nowhere" / "S.npz")
-    assert (code, "No such file or directory" in err) == (2, True)
+    assert (code, f"folder {tmp_path / 'nowhere'} must exist" in err) == (2, True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
