@@ -66,7 +66,8 @@ def test_damaged_idx_files(tmp_path: Path, raw: bytes, text: str, suffix: str) -
 
 @pytest.mark.parametrize("damage", [
     lambda packed: packed[:-12], lambda packed: b"PK" + packed,
-    lambda packed: packed[:12] + bytes(4) + packed[16:], lambda _: b""])
+    lambda packed: packed[:12] + bytes(4) + packed[16:],
+    lambda packed: packed[:10] + b"\xff" + packed[11:], lambda _: b""])
 def test_damaged_gzip_files(tmp_path: Path, damage) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(damage(gzip.compress(idx((2, 3), bytes(range(6))))))

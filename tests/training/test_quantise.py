@@ -96,6 +96,25 @@ def test_independent_features_are_off_by_half_a_code_at_most() -> None:
     assert (off <= units / 2 * (1 + 1e-9)).all()
 
 
+def test_a_large_coefficient_of_little_weight_does_not_coarsen_the_rest() -> None:
+    coefficients = np.full((NODES, FEATURES), 0.003)
+    coefficients[0, 0] = 0.03
+    gram = np.tile(np.eye(FEATURES), (NODES, 1, 1))
+    gram[0, 0, 0] = 0.01
+    found = quantise(SPEC, a_fit(coefficients, gram))
+    assert found.coupling_gain * SPEC.coupling_term.unit_val < 0.8 * 0.03 / 7
+    assert (found.codes[1:] != 0).all()
+
+
+def test_gains_cover_the_smallest_coefficients_too() -> None:
+    units = np.array([term.unit_val for term in SPEC.local_terms])
+    coefficients = np.zeros((NODES, FEATURES))
+    coefficients[:, COUPLINGS:] = 1.9 * 127 * units
+    found = quantise(SPEC, a_fit(coefficients))
+    assert found.local_gains.tolist() == [2, 2, 2]
+    assert (np.abs(values(found) - coefficients)[:, COUPLINGS:] <= units).all()
+
+
 def test_a_node_without_an_edge_keeps_code_zero() -> None:
     fit = random_fit(6)
     fit.coefficients[2, 1] = 0

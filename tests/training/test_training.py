@@ -20,20 +20,21 @@ QUICK = replace(get_preset("digits"), segments=4, steps=5, draws=1)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Toy(Preset):
-    """Two pixels with data of our own; states are pixels times two, minus one."""
+    """Two pixels with data of our own, given as states."""
 
     name: str = "toy"
     summary: str = ""
     data: str = ""
     radius: int = 1
-    white_val: float = 1.0
+    white_val: float = 1.25
     draws: int = 4
     steps: int = 40
     code_bits: int = 8
     states: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
 
     def load(self, folder: object = None) -> Images:
-        pixels, labels = (self.states + 1) / 2, np.zeros(len(self.states), np.int64)
+        pixels = (self.states / self.white_val + 1) / 2
+        labels = np.zeros(len(self.states), np.int64)
         return Images(shape=(1, 2), train=pixels, held_out=pixels, train_labels=labels,
                       held_out_labels=labels)
 

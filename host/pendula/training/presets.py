@@ -62,7 +62,7 @@ PRESETS = {preset.name: preset for preset in (
     Preset(name="digits", summary="8x8 digits of scikit-learn, all ten classes", data="digits",
            draws=16),
     Preset(name="mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-           data="mnist01-12", draws=1),
+           data="mnist01-12", radius=3),
 )}
 
 

@@ -1,0 +1,30 @@
+"""The shipped models load by name and run as they were trained."""
+
+import pytest
+
+from pendula import modelfile
+from pendula.device import open_device
+from pendula.training import get_preset
+
+NAMES = ["digits", "mnist01-12"]
+
+
+def test_names():
+    assert sorted(modelfile.shipped_models()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_model_runs(name):
+    program = modelfile.load(name)
+    assert program.spec.code_bits == 4
+    with open_device("twin://") as device:
+        device.load(program)
+        batch = device.sample(64, seed=1, pixels=True)
+    assert batch.values.shape == (64, int(program.visible.sum()))
+    assert batch.values.std(axis=0).max() > 64      # images, not a constant
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_model_is_what_its_preset_trains(name):
+    learned, preset = modelfile.load(name).provenance["preset"], get_preset(name)
+    assert {field: getattr(preset, field) for field in learned} == learned
