@@ -8,6 +8,7 @@ from pendula.contract.memory import Memory
 from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.lane import Lane
+from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.readout import Readout
 from pendula_gateware.array.sequencer import Sequencer
 from pendula_gateware.array.shapes import shared_shape, token_shape
@@ -25,7 +26,7 @@ from pendula_gateware.numeric.delay import DelayLine
 __all__ = ["OscillatorArray", "SharedRows"]
 
 
-class SharedRows(wiring.Component):
+class SharedRows(ArrayPart):
     """Parameter, segment and node rows of a token, for all lanes.
 
     Parameters
@@ -50,14 +51,9 @@ class SharedRows(wiring.Component):
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, latency: int) -> None:
-        self._spec, self._latency = spec, latency
+        self._latency = latency
         super().__init__({"bus": In(MemoryBus(spec)), "token": In(token_shape(spec)),
-                          "o": Out(shared_shape(spec))})
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+                          "o": Out(shared_shape(spec))}, spec=spec)
 
     @property
     def latency(self) -> int:
@@ -85,7 +81,7 @@ class SharedRows(wiring.Component):
         return m
 
 
-class OscillatorArray(wiring.Component):
+class OscillatorArray(ArrayPart):
     """Coupled oscillators, one sample at a time, one node a cycle.
 
     Parameters
@@ -127,18 +123,12 @@ class OscillatorArray(wiring.Component):
     busy: Signal
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         self._lane = Lane(spec=spec)
         super().__init__({
             "job": In(stream.Signature(Job)), "o": Out(PacketStream),
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "clear": In(1),
             "saturations": Out(REGISTER_BITS), "cycles": Out(REGISTER_BITS), "busy": Out(1),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     @property
     def period(self) -> int:

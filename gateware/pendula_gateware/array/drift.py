@@ -1,12 +1,13 @@
 """The drift of one node a cycle: K multiply-adds, the local terms, and their gains."""
 
 from amaranth import *
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import step
 from pendula.contract.physics import ONE, STATE
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import (
     accumulator_shape,
     interval_shape,
@@ -43,7 +44,7 @@ def adder_tree(m: Module, terms: list[Value]) -> Value:
     return terms[0]
 
 
-class CouplingSum(wiring.Component):
+class CouplingSum(ArrayPart):
     """Sum of the couplings of one node.
 
     Parameters
@@ -73,7 +74,6 @@ class CouplingSum(wiring.Component):
     o: Signal
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         degree = len(spec.offsets)
         edge = data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
         super().__init__({
@@ -81,12 +81,7 @@ class CouplingSum(wiring.Component):
             "v": In(data.ArrayLayout(edge, degree)),
             "u": In(edge),
             "o": Out(accumulator_shape(spec, "coupling")),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     @property
     def latency(self) -> int:
@@ -120,7 +115,7 @@ class CouplingSum(wiring.Component):
         return m
 
 
-class LocalTerms(wiring.Component):
+class LocalTerms(ArrayPart):
     """Local terms of one node, scaled by their gains and aligned.
 
     Parameters
@@ -150,19 +145,13 @@ class LocalTerms(wiring.Component):
     o: Signal
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         terms = len(spec.physics.basis)
         super().__init__({
             "own": In(own_shape(spec)),
             "codes": In(data.ArrayLayout(signed(spec.local_code_bits), terms)),
             "gains": In(data.ArrayLayout(signed(spec.gain_bits), terms)),
             "o": Out(accumulator_shape(spec, "drift")),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     @property
     def latency(self) -> int:
@@ -193,7 +182,7 @@ class LocalTerms(wiring.Component):
         return m
 
 
-class Drift(wiring.Component):
+class Drift(ArrayPart):
     """Drift of one node: couplings and local terms.
 
     Parameters
@@ -223,18 +212,12 @@ class Drift(wiring.Component):
     o: Signal
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         self._coupling = CouplingSum(spec=spec)
         self._local = LocalTerms(spec=spec)
         super().__init__({
             "shared": In(shared_shape(spec)), "own": In(own_shape(spec)),
             "v": In(self._coupling.v.shape()), "o": Out(accumulator_shape(spec, "drift")),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     @property
     def latency(self) -> int:

@@ -1,13 +1,14 @@
 """The end of a step: noise, the one rounding, the overflow rule, clamps and initial states."""
 
 from amaranth import *
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise, step
 from pendula.contract.numbers import Overflow
 from pendula.contract.spec import ArraySpec
 from pendula.contract.step import InitialState
+from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import (
     accumulator_shape,
     interval_shape,
@@ -21,7 +22,7 @@ from pendula_gateware.numeric.delay import delayed
 __all__ = ["Integrator", "Reducer"]
 
 
-class Reducer(wiring.Component):
+class Reducer(ArrayPart):
     """Add up state, drift and noise, round half up once, and apply the overflow rule.
 
     Parameters
@@ -58,17 +59,11 @@ class Reducer(wiring.Component):
     latency = 3
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         super().__init__({
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
             "gain": In(signed(spec.gain_bits)), "xi": In(signed(noise.GAUSSIAN_BITS)),
             "o": Out(state_shape(spec)), "saturated": Out(1),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     def model(self, x: int, drift: int, gain: int, xi: int) -> tuple[int, bool]:
         """Compute the next state, and whether it saturated."""
@@ -95,7 +90,7 @@ class Reducer(wiring.Component):
         return m
 
 
-class Integrator(wiring.Component):
+class Integrator(ArrayPart):
     """Choose what becomes of a node: a step, an initial state, or nothing where it is held.
 
     Parameters
@@ -135,18 +130,12 @@ class Integrator(wiring.Component):
     latency = Reducer.latency + 1
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         super().__init__({
             "registers": In(RegisterValues), "update": In(update_shape(spec)),
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
             "word": In(noise.WORD_BITS), "xi": In(signed(noise.GAUSSIAN_BITS)),
             "o": Out(result_shape(spec)),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     def elaborate(self, platform):
         m = Module()

@@ -10,6 +10,7 @@ from pendula.contract.memory import Memory
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.drift import Drift
 from pendula_gateware.array.integrator import Integrator
+from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import (
     own_shape,
     result_shape,
@@ -26,7 +27,7 @@ from pendula_gateware.numeric.delay import DelayLine, delayed
 __all__ = ["Lane", "StateReader", "TapLine"]
 
 
-class TapLine(wiring.Component):
+class TapLine(ArrayPart):
     """Shift register that shows a node's neighbours while the node is at its centre.
 
     Parameters
@@ -51,14 +52,9 @@ class TapLine(wiring.Component):
     o: data.View
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         edge = data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
-        super().__init__({"i": In(edge), "o": Out(data.ArrayLayout(edge, len(spec.offsets)))})
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        neighbours = data.ArrayLayout(edge, len(spec.offsets))
+        super().__init__({"i": In(edge), "o": Out(neighbours)}, spec=spec)
 
     @property
     def latency(self) -> int:
@@ -78,7 +74,7 @@ class TapLine(wiring.Component):
         return m
 
 
-class StateReader(wiring.Component):
+class StateReader(ArrayPart):
     """State memory with its write-back, and the table row of what is read.
 
     Parameters
@@ -110,16 +106,10 @@ class StateReader(wiring.Component):
     latency = state_latency + RowStore.latency
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         super().__init__({
             "bus": In(MemoryBus(spec)), "token": In(token_shape(spec)),
             "result": In(result_shape(spec)), "o": Out(own_shape(spec)),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     def elaborate(self, platform):
         m = Module()
@@ -143,7 +133,7 @@ class StateReader(wiring.Component):
         return m
 
 
-class Lane(wiring.Component):
+class Lane(ArrayPart):
     """One sample at a time, one node a cycle.
 
     Parameters
@@ -183,19 +173,13 @@ class Lane(wiring.Component):
     o: data.View
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         self._reader, self._taps = StateReader(spec=spec), TapLine(spec=spec)
         self._drift, self._integrator = Drift(spec=spec), Integrator(spec=spec)
         super().__init__({
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "load": In(1),
             "state": In(StateLayout), "token": In(token_shape(spec)),
             "shared": In(shared_shape(spec)), "o": Out(result_shape(spec)),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     @property
     def centre(self) -> int:

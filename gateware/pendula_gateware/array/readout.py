@@ -1,13 +1,14 @@
 """The readout: keeps what the final pass of a job returns, and sends it as bytes."""
 
 from amaranth import *
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import protocol, step
 from pendula.contract.numbers import Overflow
 from pendula.contract.registers import Readout as ReadoutBits
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import accumulator_shape, result_shape, state_shape
 from pendula_gateware.interfaces import PacketStream, RegisterValues
 from pendula_gateware.numeric.delay import delayed
@@ -15,7 +16,7 @@ from pendula_gateware.numeric.delay import delayed
 __all__ = ["PixelMapper", "Readout"]
 
 
-class PixelMapper(wiring.Component):
+class PixelMapper(ArrayPart):
     """Turn a state into an 8-bit pixel: fold a phase, then affine, then clip.
 
     Parameters
@@ -43,14 +44,8 @@ class PixelMapper(wiring.Component):
     latency = 3
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         super().__init__({"registers": In(RegisterValues), "x": In(state_shape(spec)),
-                          "o": Out(8)})
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+                          "o": Out(8)}, spec=spec)
 
     def model(self, gain: int, offset: int, x: int) -> int:
         """Compute the pixel."""
@@ -73,7 +68,7 @@ class PixelMapper(wiring.Component):
         return m
 
 
-class Readout(wiring.Component):
+class Readout(ArrayPart):
     """Collect the results of a final pass; send them as one packet.
 
     Parameters
@@ -104,14 +99,8 @@ class Readout(wiring.Component):
     busy: Signal
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         super().__init__({"registers": In(RegisterValues), "i": In(result_shape(spec)),
-                          "o": Out(PacketStream), "busy": Out(1)})
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+                          "o": Out(PacketStream), "busy": Out(1)}, spec=spec)
 
     def _store(self, m: Module, write, count: Signal, done: Signal) -> None:
         """Append what is to be read out; note the end of the pass."""

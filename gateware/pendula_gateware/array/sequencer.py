@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from pendula.contract.memory import STEPS_BITS, Memory
 from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import memory_shape, token_shape
 from pendula_gateware.interfaces import Job, MemoryBus, MemoryBusInterface, RegisterValues
 
@@ -29,7 +30,7 @@ def pass_shape(spec: ArraySpec) -> data.StructLayout:
     })
 
 
-class Planner(wiring.Component):
+class Planner(ArrayPart):
     """Work out the pass that follows another one.
 
     Parameters
@@ -63,16 +64,10 @@ class Planner(wiring.Component):
     latency = 2
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        self._spec = spec
         super().__init__({
             "bus": In(MemoryBus(spec)), "registers": In(RegisterValues), "force": In(1),
             "current": In(pass_shape(spec)), "following": Out(pass_shape(spec)),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     def elaborate(self, platform):
         m = Module()
@@ -106,7 +101,7 @@ class Planner(wiring.Component):
         return m
 
 
-class Sequencer(wiring.Component):
+class Sequencer(ArrayPart):
     """Run jobs: an initial pass, then steps or one force pass, a token a cycle.
 
     Parameters
@@ -158,17 +153,12 @@ class Sequencer(wiring.Component):
         least = max(spec.nodes, Planner.latency + 2)        # the next row base takes a cycle more
         if period < least:
             raise ValueError(f"period must be at least {least}, not {period}")
-        self._spec, self._period, self._drain = spec, period, drain
+        self._period, self._drain = period, drain
         super().__init__({
             "job": In(stream.Signature(Job)), "registers": In(RegisterValues),
             "bus": In(MemoryBus(spec)), "seeded": In(1), "load": Out(1), "index": Out(32),
             "seeding": Out(1), "hold": In(1), "token": Out(token_shape(spec)),
-        })
-
-    @property
-    def spec(self) -> ArraySpec:
-        """Array."""
-        return self._spec
+        }, spec=spec)
 
     @property
     def period(self) -> int:
