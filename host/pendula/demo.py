@@ -30,6 +30,7 @@ Stage = Callable[[str, int], Progress]
 PRESET = "digits"
 MODEL_FILE, SAMPLES_FILE, REPORT_FILE = "digits.pendula", "samples.npz", "report.html"
 LAW_FACTOR = 16          # samples for the comparison of laws, in units of those of the device
+LAW_LEAST = 512
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,7 +106,7 @@ def demo(folder: str | os.PathLike[str] = ".", *, url: str = "verilator://", cou
     program = train(preset, seed=seed, progress=begin("train on the digits", preset.segments + 1))
     train_s = time.perf_counter() - start
     modelfile.save(program, target / MODEL_FILE)
-    law_count = LAW_FACTOR * count
+    law_count = max(LAW_LEAST, LAW_FACTOR * count)
     with open_device(url) as device, open_device("twin://") as twin:
         bits = compare(program, device, twin, count=count, seed=seed, mode="exact",
                        progress=begin("device and twin: compare bits", 2 * count))
