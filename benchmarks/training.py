@@ -60,9 +60,11 @@ def main() -> None:
     print(f"trained in {time.perf_counter() - start[0]:.2f} s "
           f"({time.process_time() - start[1]:.2f} s of processor)")
     fine = train(replace(preset, code_bits=8), data=arguments.data)
+    alone = train(replace(preset, feedback=0.0), data=arguments.data)
     images = preset.load(arguments.data)
     drawn = {"4-bit, twin": draw(program, "twin://"), "4-bit, float": draw(program, "float://"),
-             "8-bit codes, twin": draw(fine, "twin://")}
+             "8-bit codes, twin": draw(fine, "twin://"),
+             "no feedback, twin": draw(alone, "twin://")}
     print("energy distance to held-out images (pixels from 0 to 1)")
     for score in image_scores(drawn, train=images.train[:SAMPLES],
                               held_out=images.held_out[:SAMPLES], seed=0):

@@ -104,7 +104,7 @@ def test_the_program_is_complete_and_says_where_it_comes_from() -> None:
     assert program.image_shape == (8, 8)
     assert np.abs(program.codes).max() == 7
     source = program.provenance
-    assert source["rule"] == "force matching"
+    assert source["rule"] == "force matching with feedback"
     assert source["seed"] == 5
     assert source["preset"]["steps"] == 5
     assert source["data"]["sha256"] == QUICK.load().sha256
@@ -116,7 +116,7 @@ def test_the_program_is_complete_and_says_where_it_comes_from() -> None:
 
 def test_pixels_show_black_and_white_states() -> None:
     program = train(QUICK)
-    x_raw = np.array([-1.5, 0, 1.5]) * 2**program.spec.state.f_bits
+    x_raw = np.array([-1.2, 0, 1.2]) * 2**program.spec.state.f_bits
     from pendula.contract.step import pixel
     shown = [pixel(program.spec, program.pixel_gain, program.pixel_offset, int(x)) for x in x_raw]
     assert shown == [0, 128, 255]

@@ -31,9 +31,11 @@ def command(preset: str, output: Path, data: Path | None, seed: int, as_json: bo
                   train-images-idx3-ubyte.gz and the other three files
 
     Noise is added to the images step by step; for every segment of that diffusion, run backwards,
-    the array's couplings are the least-squares answer to the force that would undo it. `loss` is
-    what the best real coefficients leave of the mean squared force (most of it is noise that no
-    force can know), `excess` is what the codes add to that. The same command gives the same file.
+    the array's couplings are the least-squares answer to the force that would undo it. An ensemble
+    runs along with the codes chosen so far, and each segment makes up for how far it has gone
+    astray. `loss` is the share of the squared force that the best real coefficients leave (most of
+    it is noise that no force can know); `excess` is what codes and feedback add to that. The same
+    command gives the same file.
 
     \b
     Examples:

@@ -1,18 +1,20 @@
 """Training: from images to a program of small integer codes. Needs no device."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 import pendula
-from pendula.contract import ArraySpec, InitialState, grid
+from pendula.contract import ArraySpec, InitialState, OffsetGraph, grid
 from pendula.contract.noise import check_seed
 from pendula.contract.physics import QUARTIC
+from pendula.extras import import_extra
 from pendula.program import Program, pixel_map
 from pendula.training.data import Images
+from pendula.training.feedback import correct, moments, noisy_moments, run
 from pendula.training.force_matching import (
     Fit,
     Stretch,
@@ -31,7 +33,7 @@ Progress = Callable[[int], None]
 
 def train(preset: str | Preset, *, data: str | os.PathLike[str] | None = None, seed: int = 0,
           progress: Progress | None = None) -> Program:
-    """Train a program by force matching, and quantise it.
+    """Train a program by force matching with feedback, and quantise it.
 
     Parameters
     ----------
@@ -63,16 +65,14 @@ def train(preset: str | Preset, *, data: str | os.PathLike[str] | None = None, s
     graph = grid(*images.shape, preset.radius)
     spec = ArraySpec(physics=QUARTIC, nodes=graph.nodes, offsets=graph.offsets,
                      code_bits=preset.code_bits, local_code_bits=preset.local_code_bits)
-    columns = feature_columns(spec, graph)
-    states = ((2 * images.train - 1) * preset.white_val).astype(np.float32)
-    rng, stretches = np.random.default_rng(check_seed(seed)), schedule(preset)
-    fits, found = [], []
-    for stretch in stretches:
-        fits.append(fit_stretch(spec, columns, states, stretch, draws=preset.draws,
-                                ridge=preset.ridge, rng=rng))
-        found.append(quantise(spec, fits[-1]))
-        if progress:
-            progress(1)
+    stretches, fits, found = schedule(preset), [], []
+    # One thread: the matrices are small, and the sums do not depend on the machine's cores.
+    with import_extra("threadpoolctl", "train").threadpool_limits(1):
+        for fit, codes in _segments(preset, images, spec, graph, stretches, check_seed(seed)):
+            fits.append(fit)
+            found.append(codes)
+            if progress:
+                progress(1)
     noise_unit = spec.noise_term.unit_val
     return Program(
         spec=spec, graph=graph,
@@ -89,11 +89,30 @@ def train(preset: str | Preset, *, data: str | os.PathLike[str] | None = None, s
         provenance=_provenance(preset, seed, images, stretches, fits, found))
 
 
+def _segments(preset: Preset, images: Images, spec: ArraySpec, graph: OffsetGraph,
+              stretches: list[Stretch], seed: int) -> Iterator[tuple[Fit, Quantised]]:
+    """Yield the segments in the order in which the array runs them, each trained after the last."""
+    columns, rng = feature_columns(spec, graph), np.random.default_rng(seed)
+    data = ((2 * images.train - 1) * preset.white_val).astype(np.float32)
+    shape = (preset.ensemble, spec.nodes)
+    ensemble = rng.standard_normal(shape, dtype=np.float32) * np.float32(preset.spread_val)
+    for stretch in stretches:
+        fit = fit_stretch(spec, columns, data, stretch, draws=preset.draws, ridge=preset.ridge,
+                          rng=rng)
+        if stretch.sigma_val:
+            contrast = noisy_moments(spec, columns, data, stretch, preset.ensemble, rng)
+            contrast -= moments(spec, columns, ensemble)
+            fit = correct(fit, contrast, stretch.steps, preset)
+        codes = quantise(spec, fit)
+        ensemble = run(spec, columns, ensemble, codes.coefficients, stretch, rng)
+        yield fit, codes
+
+
 def _provenance(preset: Preset, seed: int, images: Images, stretches: list[Stretch],
                 fits: list[Fit], found: list[Quantised]) -> dict[str, Any]:
     """Return where a program comes from; the same call gives the same words."""
     return {
-        "rule": "force matching",
+        "rule": "force matching with feedback" if preset.feedback else "force matching",
         "preset": asdict(preset),
         "seed": seed,
         "data": {"name": preset.data, "sha256": images.sha256, "images": len(images.train)},

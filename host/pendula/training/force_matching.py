@@ -33,8 +33,8 @@ from pendula.training.data import FloatArray
 from pendula.training.presets import Preset
 from pendula.twin.float_device import real_function
 
-__all__ = ["Fit", "NormalEquations", "Stretch", "feature_columns", "features", "fit_stretch",
-           "schedule"]
+__all__ = ["Fit", "Float32Array", "NormalEquations", "Stretch", "add_noise", "feature_columns",
+           "features", "fit_stretch", "schedule"]
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -220,12 +220,29 @@ def fit_stretch(spec: ArraySpec, columns: IntArray, states: Float32Array,
 def _noisy(states: Float32Array, stretch: Stretch, draws: int,
            rng: np.random.Generator) -> Iterator[tuple[Float32Array, IntArray, Float32Array]]:
     """Yield batches of data, the step that each is before, and the data with noise."""
-    signal = stretch.signal[:-1].astype(np.float32)
-    deviation = np.sqrt(stretch.noise_variance[:-1]).astype(np.float32)
     for _ in range(draws):
         for start in range(0, len(states), _BATCH):
             batch = states[start:start + _BATCH]
             step = rng.integers(stretch.steps, size=(len(batch), 1))
-            noise = rng.standard_normal(batch.shape, dtype=np.float32)
-            noisy = signal[step] * batch + deviation[step] * noise
-            yield batch, step, noisy.astype(np.float32, copy=False)
+            yield batch, step, add_noise(batch, stretch, step, rng)
+
+
+def add_noise(states: Float32Array, stretch: Stretch, step: IntArray,
+              rng: np.random.Generator) -> Float32Array:
+    """Return the diffused data before the given steps of a stretch.
+
+    Parameters
+    ----------
+    states : array of float32, shape (n, N)
+        Data x_0.
+    stretch : Stretch
+        Diffusion times.
+    step : array of int, shape (n, 1)
+        Step of each row.
+    rng : numpy.random.Generator
+        Source of the noise.
+    """
+    signal = stretch.signal.astype(np.float32)
+    deviation = np.sqrt(stretch.noise_variance).astype(np.float32)
+    noise = rng.standard_normal(states.shape, dtype=np.float32)
+    return (signal[step] * states + deviation[step] * noise).astype(np.float32, copy=False)

@@ -34,8 +34,12 @@ class Preset:
         Noisy time segments, and steps of each; one step without noise follows.
     draws : int
         Noisy copies of every image, a segment.
-    ridge : float
-        Ridge, in units of each feature's second moment.
+    ridge, feedback_ridge : float
+        Ridges of fit and feedback, in units of each feature's second moment.
+    feedback : float
+        Gain g of the feedback; 0 leaves the array to itself.
+    ensemble : int
+        States that run along for the feedback.
     """
 
     name: str
@@ -44,14 +48,17 @@ class Preset:
     radius: int = 2
     code_bits: int = 4
     local_code_bits: int = 8
-    white_val: float = 1.5
-    spread_val: float = 0.75
+    white_val: float = 1.2
+    spread_val: float = 0.6
     signal_lo: float = 0.02
-    noise_lo_val: float = 0.075
-    segments: int = 20
+    noise_lo_val: float = 0.06
+    segments: int = 30
     steps: int = 16
     draws: int = 1
     ridge: float = 1e-4
+    feedback: float = 0.5
+    feedback_ridge: float = 0.3
+    ensemble: int = 4000
 
     def load(self, folder: str | os.PathLike[str] | None = None) -> Images:
         """Return the images; see :func:`pendula.training.data.load_images`."""
@@ -62,7 +69,7 @@ PRESETS = {preset.name: preset for preset in (
     Preset(name="digits", summary="8x8 digits of scikit-learn, all ten classes", data="digits",
            draws=16),
     Preset(name="mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-           data="mnist01-12", radius=3),
+           data="mnist01-12", radius=3, segments=20, ensemble=2000),
 )}
 
 

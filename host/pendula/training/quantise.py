@@ -29,6 +29,8 @@ class Quantised:
         Segment gain of the couplings.
     local_gains : array of int, shape (M,)
         Segment gains of the local terms.
+    coefficients : array of float, shape (N, K + M)
+        What they stand for.
     excess : array of float, shape (N,)
         How much the mean squared error of the force grows.
     """
@@ -37,6 +39,7 @@ class Quantised:
     local_codes: IntArray
     coupling_gain: int
     local_gains: IntArray
+    coefficients: FloatArray
     excess: FloatArray
 
 
@@ -79,7 +82,8 @@ def _with_gains(spec: ArraySpec, fit: Fit, gain: int, local_gains: IntArray) -> 
     scale = np.array(units, dtype=np.float64)
     codes = _descend(fit, scale, np.array(limits))
     return Quantised(codes=codes[:, :K], local_codes=codes[:, K:], coupling_gain=gain,
-                     local_gains=local_gains, excess=fit.excess(codes * scale))
+                     local_gains=local_gains, coefficients=codes * scale,
+                     excess=fit.excess(codes * scale))
 
 
 def _descend(fit: Fit, units: FloatArray, limits: IntArray) -> IntArray:
