@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import pendula
 from pendula.contract import ArraySpec, InitialState, OffsetGraph, grid
 from pendula.contract.noise import check_seed
 from pendula.contract.physics import QUARTIC
-from pendula.extras import import_extra
 from pendula.program import Program, pixel_map
 from pendula.training.data import Images
 from pendula.training.feedback import correct, moments, noisy_moments, run
@@ -67,7 +67,7 @@ def train(preset: str | Preset, *, data: str | os.PathLike[str] | None = None, s
                      code_bits=preset.code_bits, local_code_bits=preset.local_code_bits)
     stretches, fits, found = schedule(preset), [], []
     # One thread: the matrices are small, and the sums do not depend on the machine's cores.
-    with import_extra("threadpoolctl", "train").threadpool_limits(1):
+    with threadpool_limits(1):
         for fit, codes in _segments(preset, images, spec, graph, stretches, check_seed(seed)):
             fits.append(fit)
             found.append(codes)
