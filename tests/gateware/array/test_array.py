@@ -90,6 +90,15 @@ def test_clamped_nodes(physics):
     assert saturations == run.saturations
 
 
+def test_held_nodes_never_saturate():
+    program = build("quartic", 12, (-2, 1))
+    top = np.full(12, program.spec.state.hi)
+    packets, saturations = draw(program, samples(*range(4)), readout=Readout.ALL, uploaded=top,
+                                clamped=np.ones(12, bool))
+    assert [decode(p, state_bytes(program.spec)) for p in packets] == [top.tolist()] * 4
+    assert saturations == 0
+
+
 @pytest.mark.parametrize("physics", PHYSICS)
 def test_visible_pixels(physics):
     program = build(physics, 12, (-2, 1))

@@ -6,7 +6,7 @@ import pytest
 
 from pendula.contract import noise
 from pendula_gateware.noise.seeder import Seeder
-from pendula_gateware.noise.source import NoiseSource, Xoshiro
+from pendula_gateware.noise.source import GaussianMapper, NoiseSource, Xoshiro
 from streams import get, put, simulate
 
 NAMES = [(0, 0), (1, 0), (0, 1), ((1 << 64) - 1, (1 << 32) - 1), (0x0123456789ABCDEF, 77)]
@@ -88,3 +88,23 @@ def test_source(seed, index):
             await ctx.tick()
 
     simulate(component, run)
+
+
+def test_gaussians_at_the_thresholds():
+    component = GaussianMapper()
+    top = (1 << noise.THRESHOLD_BITS) - 1
+    words = [cell | min(threshold, top) << noise.CELL_BITS
+             for cell, row in enumerate(noise.alias_table())
+             for threshold in (max(row.threshold - 1, 0), row.threshold, row.threshold + 1)]
+    seen = []
+
+    async def run(ctx):
+        for cycle in range(len(words) + component.latency):
+            if cycle >= component.latency:
+                seen.append(ctx.get(component.gaussian))
+            if cycle < len(words):
+                ctx.set(component.word, words[cycle])
+            await ctx.tick()
+
+    simulate(component, run)
+    assert seen == [component.model(word) for word in words]
