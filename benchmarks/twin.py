@@ -1,7 +1,6 @@
 """Speed of twin:// and float://, side by side. Run: python benchmarks/twin.py [--threads T]."""
 
 import argparse
-import os
 import time
 
 import numpy as np
@@ -48,7 +47,7 @@ def time_gaussians(batch: int, seconds: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--block", type=int, default=BLOCK)
     parser.add_argument("--seconds", type=float, default=1.0, help="time of one figure, about")
     parser.add_argument("--physics", choices=PHYSICS, nargs="+", default=["kuramoto", "quartic"])

@@ -58,6 +58,16 @@ def test_words_after_many_jumps() -> None:
     assert words[:, 0].tolist() == reference(3, 5, len(words))
 
 
+@pytest.mark.parametrize("batch", [1500, 20_000])
+def test_words_of_many_streams(batch: int) -> None:
+    samples = np.arange(batch) + 2**32 - batch
+    streams = NoiseStreams(9, samples, 10_000)
+    words = np.empty((700, batch), np.uint32)
+    streams.words(words)
+    for column in (0, 1, batch // 2, batch - 1):
+        assert words[:, column].tolist() == reference(9, int(samples[column]), len(words))
+
+
 def gaussians(words: list[int]) -> list[int]:
     array = np.array(words, np.uint32)
     out = np.empty(array.shape, np.int16)

@@ -17,8 +17,11 @@ from pendula.program import IntArray, Program
 
 __all__ = ["BLOCK", "BlockDevice", "Model", "run_blocks"]
 
-BLOCK = 512         # samples that run side by side; measured: benchmarks/twin.py
-_SMALL_BLOCK = 64   # halving a smaller block costs more than a second thread gains
+# Measured with benchmarks/twin.py. Threads take turns at the interpreter, so they pay only where
+# calls of NumPy are long: with more of them, or with smaller blocks, they mostly wait for each other.
+BLOCK = 1024        # samples that run side by side
+_SMALL_BLOCK = 512  # not made smaller for the sake of another thread
+_THREADS = 2
 _POLL_S = 0.1       # so that Ctrl-C is heard on every system
 
 T = TypeVar("T")
@@ -109,7 +112,7 @@ class BlockDevice(AbstractDevice):
     url : str
         Address that the device was opened with.
     threads : int, optional
-        Blocks of samples that run at once; as many as processors where not given.
+        Blocks of samples that run at once; two where not given, if there are two processors.
     block : int
         Largest number of samples in a block.
 
@@ -121,7 +124,7 @@ class BlockDevice(AbstractDevice):
 
     def __init__(self, url: str, *, threads: int | None = None, block: int = BLOCK) -> None:
         super().__init__(url)
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or min(_THREADS, os.cpu_count() or 1)
         self.block = block
         self._model: Model
         self._spec_digest = ""

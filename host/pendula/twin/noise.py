@@ -29,7 +29,7 @@ Words = npt.NDArray[np.uint32]
 
 _STATE_WORDS = 4
 _STRIDE = 64        # words that each place draws before it jumps
-_WIDTH = 8192       # places drawn from at once; measured: benchmarks/twin.py
+_WIDTH = 16384      # places drawn from at once; measured: benchmarks/twin.py
 
 
 def _rotl(words: Words, bits: int) -> Words:
