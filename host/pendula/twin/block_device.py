@@ -18,7 +18,7 @@ from pendula.program import IntArray, Program
 __all__ = ["BLOCK", "BlockDevice", "Model", "run_blocks"]
 
 # Measured with benchmarks/twin.py. Threads take turns at the interpreter, so they pay only where
-# calls of NumPy are long: with more of them, or with smaller blocks, they mostly wait for each other.
+# calls of NumPy are long: with more of them, or smaller blocks, they mostly wait for each other.
 BLOCK = 1024        # samples that run side by side
 _SMALL_BLOCK = 512  # not made smaller for the sake of another thread
 _THREADS = 2
