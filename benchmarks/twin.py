@@ -35,12 +35,12 @@ def time_sample(device: BlockDevice, program: Program, count: int) -> tuple[floa
 def time_gaussians(batch: int, seconds: float) -> float:
     """Return Gaussians a second on one thread."""
     rows = max(1, 32768 // batch)
-    words, xi = np.empty((rows, batch), np.uint32), np.empty((rows, batch), np.int16)
+    (words, sides), xi = np.empty((2, rows, batch), np.uint32), np.empty((rows, batch), np.int16)
     streams, sampler = NoiseStreams(1, range(batch), 1 << 30), GaussianSampler(words.shape)
     draws, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        streams.words(words)
-        sampler.gaussians(words, xi)
+        streams.draw(words, sides)
+        sampler.gaussians(words, sides, xi)
         draws += words.size
     return draws / (time.perf_counter() - start)
 

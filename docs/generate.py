@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from pendula.contract import PHYSICS, ArraySpec, InitialState, noise, protocol, registers
+from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.physics import FUNCTIONS
 
@@ -171,7 +172,8 @@ field follow each other upwards. Figures for the default formats and """
 
 def noise_page() -> str:
     """Return the law of the noise source."""
-    counts, total = noise.gaussian_counts(), 1 << noise.WORD_BITS
+    law = GAUSSIAN_LAW
+    counts, total = law.counts(), 1 << law.draw_bits
 
     def moment(order: int) -> float:
         return sum(value**order * count for value, count in counts.items()) / total
@@ -183,13 +185,13 @@ def noise_page() -> str:
         return sigmas, f"{found:.4e}", f"{ideal:.4e}", f"{found / ideal - 1:+.2%}"
 
     sigma = math.sqrt(moment(2))
-    law = [
+    properties = [
         ("mean", moment(1)), ("standard deviation, raw", f"{sigma:.4f}"),
         ("excess kurtosis", f"{moment(4) / sigma**4 - 3:.2e}"),
         ("sixth moment / sigma^6 - 15", f"{moment(6) / sigma**6 - 15:.2e}"),
         ("largest value, raw", max(counts)),
         ("largest value / sigma", f"{max(counts) / noise.SIGMA_RAW:.2f}"),
-        ("different values", len(counts)), ("words of the rarest value", min(counts.values()))]
+        ("different values", len(counts)), ("draws of the rarest value", min(counts.values()))]
     return f"""# Noise source
 
 Status: a first source with an exactly known law. No test battery has been run on it, and its cost
@@ -204,20 +206,20 @@ of xoshiro128++, which has one cycle of 2^128 - 1 states. The permutation is a b
 pairs share a first state. Streams are stretches of the one cycle: taken as random places on it, n
 streams of L words overlap with a probability below n^2 L / 2^128.
 
-A sample takes one word a node for its initial state, whatever that is, then one a node and step.
+A sample takes one draw a node for its initial state, whatever that is, then one a node and step.
 Clamped nodes take theirs too.
 
 ## Gaussian
 
-A word gives one Gaussian: {noise.CELL_BITS} bits choose a cell, {noise.THRESHOLD_BITS} bits decide
-between it and its alias, and two uniforms of {noise.UNIFORM_BITS} bits add up to a triangle round
-the cell's centre. The law below is exact: it counts all 2^{noise.WORD_BITS} words.
+A draw gives one Gaussian: {law.cell_bits} bits choose a cell, {law.threshold_bits} bits decide
+between it and its alias, and two uniforms of {law.uniform_bits} bits add up to a triangle round
+the cell's centre. The law below is exact: it counts all 2^{law.draw_bits} draws.
 
-{table(("property", "value"), law)}
+{table(("property", "value"), properties)}
 Mass in both tails, against the Gaussian of the same standard deviation rounded to raw units:
 
-{table(("beyond sigma", "mass", "Gaussian", "difference"), [tails(k) for k in range(1, 6)])}
-A state's initial phase, where it is uniform, is the top bits of the word.
+{table(("beyond sigma", "mass", "Gaussian", "difference"), [tails(k) for k in range(1, 7)])}
+A state's initial phase, where it is uniform, is the top bits of the draw's word.
 """
 
 

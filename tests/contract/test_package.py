@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import pendula
+from pendula import contract
 from pendula.contract import (
     CONTRACT_ID,
     describe_contract,
@@ -20,6 +21,7 @@ from pendula.contract import (
     step,
 )
 from pendula.contract.digest import digest
+from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.contract.numbers import NumberFormat
 from pendula.contract.physics import PHYSICS
 
@@ -74,8 +76,9 @@ CHANGES: dict[str, Change] = {
     "row layout": setting(memory, "STEPS_BITS", 15),
     "seed tag": setting(noise, "SEED_TAG", 1),
     "seeding rounds": setting(noise, "CHASKEY_ROUNDS", 8),
-    "alias table": setting(noise, "_ALIAS_TABLE", noise.alias_table()[::-1]),
-    "fields of a word": setting(step, "gaussian", lambda word: noise.gaussian(word ^ 1 << 31)),
+    "side bits": setting(noise, "side_bits", lambda state: state[1] >> 20),
+    "alias table": setting(contract, "GAUSSIAN_LAW", replace(GAUSSIAN_LAW, threshold_bits=27)),
+    "fields of a draw": setting(step, "gaussian", lambda draw: noise.gaussian(draw ^ 1 << 31)),
     "rounding": setting(NumberFormat, "reduce", floor),
     "pixel": setting(step, "PIXEL_HI", 127),
     "physics": lambda patch: patch.setitem(PHYSICS, "ising", PHYSICS["quartic"]),

@@ -73,8 +73,8 @@ class Exact:
                       * int(program.local_codes[segment, node, m]) * value)
         return total
 
-    def noise(self, gain: int, word: int) -> Fraction:
-        return Fraction(gain * gaussian(word), 2**self.program.spec.noise_term.gain_f_bits)
+    def noise(self, gain: int, draw: int) -> Fraction:
+        return Fraction(gain * gaussian(draw), 2**self.program.spec.noise_term.gain_f_bits)
 
     def fit(self, value: Fraction) -> tuple[int, int]:
         state = self.program.spec.state
@@ -83,15 +83,15 @@ class Exact:
             return (rounded - state.lo) % 2**state.width + state.lo, 0
         return min(max(rounded, state.lo), state.hi), int(not state.lo <= rounded <= state.hi)
 
-    def start(self, word: int, kept: int, uploaded: int) -> tuple[int, int]:
+    def start(self, draw: int, kept: int, uploaded: int) -> tuple[int, int]:
         match self.program.initial:
             case InitialState.ZERO:
                 return 0, 0
             case InitialState.UNIFORM:
                 size = 2**self.program.spec.state_bits
-                return word * size // 2**32 - size // 2, 0
+                return draw % 2**32 * size // 2**32 - size // 2, 0
             case InitialState.GAUSSIAN:
-                return self.fit(self.noise(self.program.initial_gain, word))
+                return self.fit(self.noise(self.program.initial_gain, draw))
             case InitialState.KEEP:
                 return kept, 0
             case InitialState.UPLOADED:
@@ -291,7 +291,7 @@ def test_clipped_initial_states_count() -> None:
 
 # Initial states, clamping, stopping
 
-def first_words(seed: int, index: int, count: int) -> list[int]:
+def first_draws(seed: int, index: int, count: int) -> list[int]:
     return list(itertools.islice(NoiseStream(seed, index), count))
 
 
@@ -299,7 +299,7 @@ def test_uniform_states_are_the_top_bits_of_the_words() -> None:
     program = program_of("kuramoto", nodes=50, initial=InitialState.UNIFORM)
     bits = program.spec.state_bits
     assert run_sample(program, 9, 4, stop_step=0).x == [
-        (word >> (32 - bits)) - 2 ** (bits - 1) for word in first_words(9, 4, 50)]
+        (draw % 2**32 >> (32 - bits)) - 2 ** (bits - 1) for draw in first_draws(9, 4, 50)]
 
 
 @every_physics
@@ -328,7 +328,7 @@ def test_what_was_not_given_is_zero() -> None:
 
 
 @every_physics
-def test_clamped_nodes_hold_their_state_and_still_use_their_words(physics: str) -> None:
+def test_clamped_nodes_hold_their_state_and_still_use_their_draws(physics: str) -> None:
     program = program_of(physics)
     alone = changed(program, codes=0 * program.codes)
     clamped = [False, True, False, False, True, False]

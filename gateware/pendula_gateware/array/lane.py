@@ -147,10 +147,12 @@ class Lane(ArrayPart):
         Kind and gain of the initial state.
     bus : :py:`In(MemoryBus(spec))`
         Access to the table memory.
-    load : :py:`In(1)`
-        Start the noise stream whose first state is `state`.
-    state : :py:`In(StateLayout)`
-        First state of a noise stream.
+    seeding : :py:`In(1)`
+        Forget the noise stream.
+    seed : :py:`In(StateLayout)`
+        First state of the next noise stream with `seeded`, zeros later.
+    seeded : :py:`In(1)`
+        Take it over, after `seeding`.
     token : :py:`In(token_shape(spec))`
         Node to update; the N tokens of a pass come back to back.
     shared : :py:`In(shared_shape(spec))`
@@ -166,8 +168,9 @@ class Lane(ArrayPart):
 
     registers: data.View
     bus: MemoryBusInterface
-    load: Signal
-    state: data.View
+    seeding: Signal
+    seed: data.View
+    seeded: Signal
     token: data.View
     shared: data.View
     o: data.View
@@ -176,8 +179,8 @@ class Lane(ArrayPart):
         self._reader, self._taps = StateReader(spec=spec), TapLine(spec=spec)
         self._drift, self._integrator = Drift(spec=spec), Integrator(spec=spec)
         super().__init__({
-            "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "load": In(1),
-            "state": In(StateLayout), "token": In(token_shape(spec)),
+            "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "seeding": In(1),
+            "seed": In(StateLayout), "seeded": In(1), "token": In(token_shape(spec)),
             "shared": In(shared_shape(spec)), "o": Out(result_shape(spec)),
         }, spec=spec)
 
@@ -211,9 +214,10 @@ class Lane(ArrayPart):
             drift.shared.eq(self.shared),
             drift.own.eq(own),
             drift.v.eq(taps.o),
-            noise.load.eq(self.load),
-            noise.state.eq(self.state),
-            noise.advance.eq(delayed(m, self.shared.token.valid, drift.latency - noise.latency)),
+            noise.clear.eq(self.seeding & ~self.seeded),
+            noise.seed.eq(self.seed),
+            noise.advance.eq(self.seeded | delayed(m, self.shared.token.valid,
+                                                   drift.latency - noise.latency)),
             update.token.eq(self.shared.token),
             update.noise_gain.eq(self.shared.segment.noise_gain),
             update.node.eq(self.shared.node),

@@ -42,7 +42,7 @@ class Seeder(wiring.Component):
     i : :py:`In(stream.Signature(StreamName))`
         Seed and sample index.
     o : :py:`Out(stream.Signature(StateLayout))`
-        First state, never all zeros.
+        First state, never all zeros; zeros while there is none.
 
     Notes
     -----
@@ -64,7 +64,8 @@ class Seeder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        v = Signal(StateLayout)
+        v, following, first = Signal(StateLayout), Signal(StateLayout), Signal(StateLayout)
+        m.d.comb += [following.eq(Cat(_chaskey_round(m, v))), self.o.p.eq(first)]
         rounds = Signal(range(noise.CHASKEY_ROUNDS + 1))
         with m.FSM():
             with m.State("IDLE"):
@@ -78,11 +79,13 @@ class Seeder(wiring.Component):
                     ]
                     m.next = "MIX"
             with m.State("MIX"):
-                m.d.sync += [v.eq(Cat(_chaskey_round(m, v))), rounds.eq(rounds - 1)]
+                m.d.sync += [v.eq(following), rounds.eq(rounds - 1)]
                 with m.If(rounds == 1):
+                    m.d.sync += first.eq(following)
                     m.next = "DONE"
             with m.State("DONE"):
-                m.d.comb += [self.o.valid.eq(1), self.o.p.eq(v)]
+                m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
+                    m.d.sync += first.eq(0)
                     m.next = "IDLE"
         return m

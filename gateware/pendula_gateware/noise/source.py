@@ -1,4 +1,4 @@
-"""Noise source of one lane: xoshiro128++ words and the Gaussians made from them."""
+"""Noise source of one lane: the draws of a stream and the Gaussians made from them."""
 
 from typing import Any
 
@@ -7,111 +7,121 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise
+from pendula.contract.gaussian import GAUSSIAN_LAW, TriangleMixture
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.numeric.delay import delayed
 
-__all__ = ["GaussianMapper", "NoiseSource", "Xoshiro"]
+__all__ = ["Draw", "GaussianMapper", "NoiseSource", "Xoshiro"]
+
+Draw = data.StructLayout({"word": noise.WORD_BITS, "side": noise.SIDE_BITS})
+"""Uniform bits of one draw."""
 
 
 class Xoshiro(wiring.Component):
-    """Generator xoshiro128++.
+    """Generator of draws.
 
     Members
     -------
-    load : :py:`In(1)`
-        Take over `state`; wins over `advance`.
-    state : :py:`In(StateLayout)`
-        State to take over.
+    clear : :py:`In(1)`
+        Set the state to zeros; wins over `advance`.
+    seed : :py:`In(StateLayout)`
+        Added, bit by bit, to every next state: a first state after `clear`, else zeros.
     advance : :py:`In(1)`
-        Put the next word on `word`, from the next cycle on.
-    word : :py:`Out(32)`
-        Latest word.
+        Put the next draw on `draw`, from the next cycle on.
+    draw : :py:`Out(Draw)`
+        Latest draw.
 
     Notes
     -----
-    Latency 1 cycle, throughput 1 word a cycle.
+    Latency 1 cycle, throughput 1 draw a cycle. Seeding through the feedback keeps every state bit
+    within one four-input table.
     """
 
-    load: Signal
-    state: data.View
+    clear: Signal
+    seed: data.View
     advance: Signal
-    word: Signal
+    draw: data.View
     latency = 1
 
     def __init__(self) -> None:
-        super().__init__({"load": In(1), "state": In(StateLayout), "advance": In(1),
-                          "word": Out(noise.WORD_BITS)})
+        super().__init__({"clear": In(1), "seed": In(StateLayout), "advance": In(1),
+                          "draw": Out(Draw)})
 
     @staticmethod
     def model(state: noise.State) -> tuple[int, noise.State]:
-        """Compute the word of a state and the state after it."""
-        return noise.xoshiro_next(state)
+        """Compute the draw of a state and the state after it."""
+        return noise.draw_of(state), noise.xoshiro_next(state)
 
     def elaborate(self, platform):
         m = Module()
         s = Signal(StateLayout)
-        total = Signal(noise.WORD_BITS)
-        m.d.comb += total.eq(s[0] + s[3])
-        with m.If(self.load):
-            m.d.sync += s.eq(self.state)
+        total, side = Signal(noise.WORD_BITS), Signal(noise.WORD_BITS)
+        m.d.comb += [total.eq(s[0] + s[3]), side.eq(s[1] + s[2])]
+        following = [s[0] ^ s[3] ^ s[1], s[1] ^ s[2] ^ s[0], s[2] ^ s[0] ^ (s[1] << 9),
+                     (s[3] ^ s[1]).rotate_left(11)]
+        with m.If(self.clear):
+            m.d.sync += s.eq(0)
         with m.Elif(self.advance):
             m.d.sync += [
-                self.word.eq(total.rotate_left(7) + s[0]),
-                s[0].eq(s[0] ^ s[3] ^ s[1]),
-                s[1].eq(s[1] ^ s[2] ^ s[0]),
-                s[2].eq(s[2] ^ s[0] ^ (s[1] << 9)),
-                s[3].eq((s[3] ^ s[1]).rotate_left(11)),
+                self.draw.word.eq(total.rotate_left(7) + s[0]),
+                self.draw.side.eq(side[-noise.SIDE_BITS:]),
+                *(s[i].eq(word ^ self.seed[i]) for i, word in enumerate(following)),
             ]
         return m
 
 
 class GaussianMapper(wiring.Component):
-    """Map uniform words to Gaussians by the contract's alias table.
+    """Map uniform bits to Gaussians by an alias table.
+
+    Parameters
+    ----------
+    law : TriangleMixture
+        Law.
 
     Members
     -------
-    word : :py:`In(32)`
-        Uniform word, taken every cycle.
-    gaussian : :py:`Out(signed(GAUSSIAN_BITS))`
-        Its Gaussian, standard deviation `SIGMA_RAW`.
+    draw : :py:`In(law.draw_bits)`
+        Uniform bits, taken every cycle.
+    gaussian : :py:`Out(signed)`
+        Their Gaussian.
 
     Notes
     -----
-    Latency 2 cycles, throughput 1 a cycle. One memory of 64 rows of 20 bits.
+    Latency 3 cycles, throughput 1 a cycle. One memory, a row a cell; the contract's law takes 256
+    rows of 36 bits.
     """
 
-    word: Signal
+    draw: Signal
     gaussian: Signal
-    latency = 2
+    latency = 3
 
-    def __init__(self) -> None:
-        super().__init__({"word": In(noise.WORD_BITS),
-                          "gaussian": Out(signed(noise.GAUSSIAN_BITS))})
+    def __init__(self, *, law: TriangleMixture = GAUSSIAN_LAW) -> None:
+        self._law = law
+        super().__init__({"draw": In(law.draw_bits),
+                          "gaussian": Out(signed(law.reach.signed_bits))})
 
-    @staticmethod
-    def model(word: int) -> int:
-        """Compute the Gaussian of a word."""
-        return noise.gaussian(word)
+    def model(self, draw: int) -> int:
+        """Compute the Gaussian of a draw."""
+        return self._law.gaussian(draw)
 
     def elaborate(self, platform):
         m = Module()
-        row_layout = data.StructLayout({"threshold": noise.THRESHOLD_BITS,
-                                        "alias": noise.ALIAS_BITS})
-        rows: list[Any] = [{"threshold": row.threshold, "alias": row.alias}
-                           for row in noise.alias_table()]
-        m.submodules.table = table = memory.Memory(shape=row_layout, depth=noise.CELLS, init=rows)
+        law = self._law
+        row_layout = data.StructLayout({"threshold": law.threshold_bits, "alias": law.cell_bits})
+        rows: list[Any] = [{"threshold": row.threshold, "alias": row.alias} for row in law.table]
+        m.submodules.table = table = memory.Memory(shape=row_layout, depth=law.cells, init=rows)
         read = table.read_port()
-        fields: Any = data.View(data.StructLayout({
-            "cell": noise.CELL_BITS, "threshold": noise.THRESHOLD_BITS,
-            "first": noise.UNIFORM_BITS, "second": noise.UNIFORM_BITS}),
-            delayed(m, self.word, 1))
-        cell = Mux(fields.threshold >= read.data.threshold, read.data.alias, fields.cell)
-        half_range = (noise.CELLS - 1) << (noise.UNIFORM_BITS - 1)
-        span = (1 << noise.UNIFORM_BITS) - 1
-        offset = half_range + span
-        m.d.comb += read.addr.eq(self.word[:noise.CELL_BITS])
-        m.d.sync += self.gaussian.eq((cell << noise.UNIFORM_BITS) + fields.first + fields.second
-                                     - offset)
+        fields = data.StructLayout({"first": law.uniform_bits, "threshold": law.threshold_bits,
+                                    "second": law.uniform_bits, "cell": law.cell_bits})
+        early = data.View(fields, self.draw)
+        late: Any = delayed(m, early, self.latency - 1)
+        row: Any = delayed(m, read.data, 1)                 # a block RAM is slow to answer
+        cell = Mux(late.threshold >= row.threshold, row.alias, late.cell)
+        # centre(cell) + first - 2**uniform_bits / 2 is a concatenation, its sign bit turned over
+        base = Cat(late.first, cell) ^ (1 << (law.uniform_bits + law.cell_bits - 1))
+        m.d.comb += read.addr.eq(early.cell)
+        m.d.sync += self.gaussian.eq(
+            base.as_signed() + (late.second - ((1 << law.uniform_bits) // 2 - 1)))
         return m
 
 
@@ -120,38 +130,39 @@ class NoiseSource(wiring.Component):
 
     Members
     -------
-    load : :py:`In(1)`
-        Start the stream whose first state is `state`.
-    state : :py:`In(StateLayout)`
-        From a :class:`Seeder`.
+    clear : :py:`In(1)`
+        Forget the stream.
+    seed : :py:`In(StateLayout)`
+        From a :class:`Seeder`: the first `advance` after `clear` takes a first state, and
+        later ones must find zeros.
     advance : :py:`In(1)`
         Draw: the outputs change `latency` cycles later.
     word : :py:`Out(32)`
         Uniform word of the draw.
     gaussian : :py:`Out(signed(GAUSSIAN_BITS))`
-        Gaussian of the same word.
+        Gaussian of the same draw.
 
     Notes
     -----
-    Latency 3 cycles, throughput 1 draw a cycle. The law is
-    :func:`pendula.contract.noise.gaussian_counts`.
+    Latency 4 cycles, throughput 1 draw a cycle. The law is
+    :meth:`pendula.contract.gaussian.TriangleMixture.counts`.
     """
 
-    load: Signal
-    state: data.View
+    clear: Signal
+    seed: data.View
     advance: Signal
     word: Signal
     gaussian: Signal
     latency = Xoshiro.latency + GaussianMapper.latency
 
     def __init__(self) -> None:
-        super().__init__({"load": In(1), "state": In(StateLayout), "advance": In(1),
+        super().__init__({"clear": In(1), "seed": In(StateLayout), "advance": In(1),
                           "word": Out(noise.WORD_BITS),
                           "gaussian": Out(signed(noise.GAUSSIAN_BITS))})
 
     @staticmethod
     def model(seed: int, index: int) -> noise.NoiseStream:
-        """Return the stream of words."""
+        """Return the stream of draws."""
         return noise.NoiseStream(seed, index)
 
     def elaborate(self, platform):
@@ -159,11 +170,11 @@ class NoiseSource(wiring.Component):
         m.submodules.generator = generator = Xoshiro()
         m.submodules.mapper = mapper = GaussianMapper()
         m.d.comb += [
-            generator.load.eq(self.load),
-            generator.state.eq(self.state),
+            generator.clear.eq(self.clear),
+            generator.seed.eq(self.seed),
             generator.advance.eq(self.advance),
-            mapper.word.eq(generator.word),
+            mapper.draw.eq(generator.draw),
             self.gaussian.eq(mapper.gaussian),
-            self.word.eq(delayed(m, generator.word, GaussianMapper.latency)),
+            self.word.eq(delayed(m, generator.draw.word, GaussianMapper.latency)),
         ]
         return m

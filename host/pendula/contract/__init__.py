@@ -10,6 +10,7 @@ from typing import Any
 
 from pendula.contract import noise, protocol, registers, step
 from pendula.contract.digest import digest
+from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.contract.graph import OffsetGraph, grid
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.numbers import Interval, NumberFormat, Overflow
@@ -34,7 +35,8 @@ def _sample(spec: ArraySpec) -> list[int]:
         noise_gain=[spec.gain.hi // 4], tables=build_tables(spec),
         initial=InitialState.GAUSSIAN, initial_gain=spec.gain.hi)
     run = step.run_sample(program, seed=1, index=2)
-    return [*run.x, run.saturations, *(step.pixel(spec, 1 << 9, 1 << 14, x) for x in run.x)]
+    seen = (*run.x, spec.state.lo, spec.state.hi)
+    return [*run.x, run.saturations, *(step.pixel(spec, 1 << 9, 1 << 14, x) for x in seen)]
 
 
 def _describe_physics(physics: Physics) -> dict[str, object]:
@@ -69,8 +71,8 @@ def describe_contract() -> dict[str, object]:
         "noise": {
             "rounds": noise.CHASKEY_ROUNDS,
             "tag": noise.SEED_TAG,
-            "first_words": [next(noise.NoiseStream(seed, 1)) for seed in (0, 1)],
-            "alias": [[row.threshold, row.alias] for row in noise.alias_table()],
+            "first_draws": [next(noise.NoiseStream(seed, 1)) for seed in (0, 1)],
+            "alias": [[row.threshold, row.alias] for row in GAUSSIAN_LAW.table],
         },
         "physics": {name: _describe_physics(physics) for name, physics in PHYSICS.items()},
     }

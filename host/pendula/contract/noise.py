@@ -1,43 +1,40 @@
-"""The noise source: one stream for every pair of seed and sample index.
+"""The noise source: one stream of draws for every pair of seed and sample index.
 
-A stream is xoshiro128++ (Blackman and Vigna, "Scrambled linear pseudorandom number generators",
-2021), seeded by the Chaskey permutation (Mouha et al., SAC 2014) of (seed, sample index, tag). The
-permutation is a bijection, so different pairs start in different states.
+A stream is the engine of xoshiro128++ (Blackman and Vigna, "Scrambled linear pseudorandom number
+generators", 2021), seeded by the Chaskey permutation (Mouha et al., SAC 2014) of (seed, sample
+index, tag). The permutation is a bijection, so different pairs start in different states.
 
-A Gaussian is a mixture of triangles, drawn by an alias table and a sum of two uniforms (after D. B.
-Thomas, "FPGA Gaussian random number generators with guaranteed statistical accuracy", FCCM 2014).
-Its probability mass function follows from the table: see :func:`gaussian_counts`.
+A draw is the 32-bit word of xoshiro128++, made of state words 0 and 3, and twelve side bits, the
+top of the sum of state words 1 and 2. Over all states the two are independent and uniform. A draw
+gives one Gaussian: :data:`pendula.contract.gaussian.GAUSSIAN_LAW`.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from pendula.contract.numbers import Interval
+from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.errors import ContractError
 
 __all__ = [
-    "ALIAS_BITS", "CELLS", "CELL_BITS", "CHASKEY_ROUNDS", "GAUSSIAN", "GAUSSIAN_BITS",
-    "SEED_TAG", "SIGMA_RAW", "THRESHOLD_BITS", "UNIFORM_BITS", "WORD_BITS",
-    "AliasCell", "NoiseStream", "alias_table", "chaskey_round", "check_seed", "gaussian",
-    "gaussian_counts", "rotl", "seed_state", "xoshiro_next",
+    "CHASKEY_ROUNDS", "DRAWS_HI", "DRAW_BITS", "GAUSSIAN", "GAUSSIAN_BITS", "SEED_TAG", "SIDE_BITS",
+    "SIGMA_RAW", "WORD_BITS", "NoiseStream", "State", "chaskey_round", "check_seed", "draw_of",
+    "gaussian", "rotl", "seed_state", "side_bits", "uniform_word", "xoshiro_next", "xoshiro_word",
 ]
 
 WORD_BITS = 32
 _WORD = (1 << WORD_BITS) - 1
 
-# Uniform generator
 CHASKEY_ROUNDS = 12
 SEED_TAG = int.from_bytes(b"PNDL", "little")
 
-# Gaussian: fields of a word, from bit 0 up: cell, threshold, two uniforms
-CELL_BITS = 6
-THRESHOLD_BITS = 14
-UNIFORM_BITS = 6
-ALIAS_BITS = CELL_BITS
-CELLS = 1 << CELL_BITS
-SIGMA_RAW = 256                # standard deviation of a Gaussian, in raw units
-GAUSSIAN_BITS = 12
+SIDE_BITS = 12
+DRAW_BITS = WORD_BITS + SIDE_BITS
+DRAWS_HI = 1 << 48             # draws that a stream may be asked for: its share of the period
+
+SIGMA_RAW = GAUSSIAN_LAW.sigma_raw     # standard deviation of a Gaussian, in raw units
+GAUSSIAN = GAUSSIAN_LAW.reach
+GAUSSIAN_BITS = GAUSSIAN.signed_bits
+if GAUSSIAN_LAW.draw_bits != DRAW_BITS:
+    raise ContractError(f"Gaussian must take {DRAW_BITS} bits, not {GAUSSIAN_LAW.draw_bits}")
 
 State = tuple[int, int, int, int]
 
@@ -91,20 +88,34 @@ def seed_state(seed: int, index: int) -> State:
     return state
 
 
-def xoshiro_next(s: State) -> tuple[int, State]:
-    """Return the output word of state `s` and the state after it."""
+def xoshiro_word(s: State) -> int:
+    """Return the output word of xoshiro128++ in state `s`."""
+    return (rotl((s[0] + s[3]) & _WORD, 7) + s[0]) & _WORD
+
+
+def side_bits(s: State) -> int:
+    """Return the side bits of state `s`."""
+    return ((s[1] + s[2]) & _WORD) >> (WORD_BITS - SIDE_BITS)
+
+
+def draw_of(s: State) -> int:
+    """Return the draw of state `s`: the word and, above it, the side bits."""
+    return xoshiro_word(s) | side_bits(s) << WORD_BITS
+
+
+def xoshiro_next(s: State) -> State:
+    """Return the state after state `s`."""
     s0, s1, s2, s3 = s
-    word = (rotl((s0 + s3) & _WORD, 7) + s0) & _WORD
     shifted = (s1 << 9) & _WORD
     s2 ^= s0
     s3 ^= s1
     s1 ^= s2
     s0 ^= s3
-    return word, (s0, s1, s2 ^ shifted, rotl(s3, 11))
+    return s0, s1, s2 ^ shifted, rotl(s3, 11)
 
 
 class NoiseStream:
-    """Iterator over the words of one stream.
+    """Iterator over the draws of one stream.
 
     Parameters
     ----------
@@ -121,102 +132,16 @@ class NoiseStream:
         return self
 
     def __next__(self) -> int:
-        word, self.state = xoshiro_next(self.state)
-        return word
+        draw = draw_of(self.state)
+        self.state = xoshiro_next(self.state)
+        return draw
 
 
-@dataclass(frozen=True, slots=True)
-class AliasCell:
-    """One row of the alias table.
-
-    Parameters
-    ----------
-    threshold : int
-        The cell keeps draws below this, of ``2**THRESHOLD_BITS``.
-    alias : int
-        Cell that the other draws go to.
-    """
-
-    threshold: int
-    alias: int
+def uniform_word(draw: int) -> int:
+    """Return the 32-bit uniform word of a draw."""
+    return draw & _WORD
 
 
-def _centre(cell: int) -> int:
-    """Return twice the centre of a triangle (the centres are half integers of the pitch)."""
-    return (2 * cell - (CELLS - 1)) << UNIFORM_BITS
-
-
-def _weights() -> list[int]:
-    """Return the triangles' integer weights: symmetric, adding up to 2**(cell + threshold bits)."""
-    pitch = 1 << UNIFORM_BITS
-    variance = SIGMA_RAW**2 - (pitch**2 - 1) / 6        # the triangle itself adds the rest
-    density = [math.exp(-((_centre(cell) / 2) ** 2) / (2 * variance)) for cell in range(CELLS // 2)]
-    total = 1 << (CELL_BITS + THRESHOLD_BITS - 1)
-    mass = math.fsum(density)                           # the same on every version of Python
-    ideal = [value * total / mass for value in density]
-    weights = [int(value) for value in ideal]
-    by_rest = sorted(range(len(ideal)), key=lambda cell: weights[cell] - ideal[cell])
-    for cell in by_rest[: total - sum(weights)]:        # largest remainders first
-        weights[cell] += 1
-    return weights + weights[::-1]
-
-
-def _build_alias_table() -> tuple[AliasCell, ...]:
-    """Build the alias table by Vose's method, in integers."""
-    full = 1 << THRESHOLD_BITS
-    left = _weights()
-    table = [AliasCell(0, cell) for cell in range(CELLS)]   # alias to itself: always kept
-    small = [cell for cell in range(CELLS) if left[cell] < full]
-    large = [cell for cell in range(CELLS) if left[cell] > full]
-    while small and large:
-        cell, donor = small.pop(), large[-1]
-        table[cell] = AliasCell(left[cell], donor)
-        left[donor] -= full - left[cell]
-        if left[donor] <= full:
-            large.pop()
-            if left[donor] < full:
-                small.append(donor)
-    return tuple(table)
-
-
-_ALIAS_TABLE = _build_alias_table()
-
-
-def alias_table() -> tuple[AliasCell, ...]:
-    """Return the alias table, one row a cell."""
-    return _ALIAS_TABLE
-
-
-def gaussian(word: int) -> int:
-    """Return the raw Gaussian, of standard deviation `SIGMA_RAW`, that a word stands for."""
-    cell = word & (CELLS - 1)
-    word >>= CELL_BITS
-    threshold = word & ((1 << THRESHOLD_BITS) - 1)
-    word >>= THRESHOLD_BITS
-    first, second = word & ((1 << UNIFORM_BITS) - 1), word >> UNIFORM_BITS
-    row = _ALIAS_TABLE[cell]
-    if threshold >= row.threshold:
-        cell = row.alias
-    return _centre(cell) // 2 + first + second - ((1 << UNIFORM_BITS) - 1)
-
-
-def gaussian_counts() -> dict[int, int]:
-    """Return the exact law: how many of the 2**32 words give each raw value."""
-    full = 1 << THRESHOLD_BITS
-    weights = [0] * CELLS
-    for cell, row in enumerate(_ALIAS_TABLE):
-        weights[cell] += row.threshold
-        weights[row.alias] += full - row.threshold
-    span = (1 << UNIFORM_BITS) - 1
-    counts: dict[int, int] = {}
-    for cell, weight in enumerate(weights):
-        for step in range(-span, span + 1) if weight else ():
-            value = _centre(cell) // 2 + step
-            counts[value] = counts.get(value, 0) + weight * (span + 1 - abs(step))
-    return counts
-
-
-_REACH = max(gaussian_counts())
-GAUSSIAN = Interval(-_REACH, _REACH)
-if GAUSSIAN.signed_bits > GAUSSIAN_BITS:
-    raise ContractError(f"Gaussian must fit {GAUSSIAN_BITS} bits, not reach {_REACH}")
+def gaussian(draw: int) -> int:
+    """Return the raw Gaussian of a draw."""
+    return GAUSSIAN_LAW.gaussian(draw)

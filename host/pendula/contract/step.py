@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pendula.contract.noise import WORD_BITS, NoiseStream, gaussian
+from pendula.contract.noise import WORD_BITS, NoiseStream, gaussian, uniform_word
 from pendula.contract.numbers import Overflow
 from pendula.contract.physics import ONE, STATE
 from pendula.contract.spec import ArraySpec
@@ -151,13 +151,13 @@ def integrate(spec: ArraySpec, x: int, drift: int, noise_gain: int, xi: int) -> 
     return spec.state.reduce((x << spec.drift_f_bits) + drift + noise, spec.drift_f_bits)
 
 
-def initial_state(program: ProgramLike, word: int, kept: int, uploaded: int) -> tuple[int, bool]:
+def initial_state(program: ProgramLike, draw: int, kept: int, uploaded: int) -> tuple[int, bool]:
     """Return the first state of an unclamped node, and whether it saturated."""
     spec = program.spec
     if program.initial is InitialState.UNIFORM:
-        return (word >> (WORD_BITS - spec.state_bits)) + spec.state.lo, False
+        return (uniform_word(draw) >> (WORD_BITS - spec.state_bits)) + spec.state.lo, False
     if program.initial is InitialState.GAUSSIAN:
-        return integrate(spec, 0, 0, program.initial_gain, gaussian(word))
+        return integrate(spec, 0, 0, program.initial_gain, gaussian(draw))
     values = {InitialState.ZERO: 0, InitialState.KEEP: kept, InitialState.UPLOADED: uploaded}
     return values[program.initial], False
 
@@ -201,7 +201,7 @@ def run_sample(program: ProgramLike, seed: int, index: int, *, stop_step: int = 
     Parameters
     ----------
     seed, index : int
-        Name of the noise stream; one word a node for the initial state, then one a node and step.
+        Name of the noise stream; one draw a node for the initial state, then one a node and step.
     stop_step : int
         Number of steps after which to stop.
     kept, uploaded : sequence of int, optional
@@ -216,15 +216,15 @@ def run_sample(program: ProgramLike, seed: int, index: int, *, stop_step: int = 
     clamped = [False] * spec.nodes if clamped is None else clamped
     stream = NoiseStream(seed, index)
     run = Trajectory([0] * spec.nodes)
-    for node, word in zip(nodes, stream, strict=False):
-        update = initial_state(program, word, kept[node], uploaded[node])
+    for node, draw in zip(nodes, stream, strict=False):
+        update = initial_state(program, draw, kept[node], uploaded[node])
         run.set(node, (uploaded[node], False) if clamped[node] else update)
     for segment in _segment_of_steps(program, stop_step):
         drifts = forces(program, segment, run.x)
         gain = int(program.noise_gain[segment])
-        for node, word in zip(nodes, stream, strict=False):
+        for node, draw in zip(nodes, stream, strict=False):
             if not clamped[node]:
-                run.set(node, integrate(spec, run.x[node], drifts[node], gain, gaussian(word)))
+                run.set(node, integrate(spec, run.x[node], drifts[node], gain, gaussian(draw)))
     return run
 
 

@@ -125,14 +125,14 @@ class _Tile:
     def __init__(self, shape: tuple[int, int], coupling_dtype: npt.DTypeLike) -> None:
         self.acc, self.term, self.factor = np.empty((3, *shape), np.int64)
         self.partial = np.empty(shape, coupling_dtype)
-        self.words = np.empty(shape, np.uint32)
+        self.words, self.sides = np.empty((2, *shape), np.uint32)
         self.xi = np.empty(shape, np.int16)
         self.clipped = np.empty(shape, bool)
         self.sampler = GaussianSampler(shape)
 
     def add_noise(self, gain: IntArray) -> None:
-        """Add the Gaussians of the words, times `gain`, to the accumulator."""
-        self.sampler.gaussians(self.words, self.xi)
+        """Add the Gaussians of the draws, times `gain`, to the accumulator."""
+        self.sampler.gaussians(self.words, self.sides, self.xi)
         np.copyto(self.term, self.xi)
         np.multiply(self.term, gain, self.term)
         np.add(self.acc, self.term, self.acc)
@@ -170,7 +170,7 @@ class _Lanes:
         """Set every sample to its initial state."""
         for band in self._bands:
             tile = self._tiles[len(band.weights)]
-            streams.words(tile.words)
+            streams.draw(tile.words, tile.sides)
             self._initialise(tile, band.rows, kept)
             self._store(tile, band.rows)
         self._publish()
@@ -204,7 +204,7 @@ class _Lanes:
         for band in segment.bands:
             tile = self._tiles[len(band.weights)]
             acc = self.drift(segment, band)
-            streams.words(tile.words)
+            streams.draw(tile.words, tile.sides)
             tile.add_noise(segment.noise_gain)
             np.left_shift(self.x[band.rows], self._spec.drift_f_bits, tile.term)
             np.add(acc, tile.term, acc)

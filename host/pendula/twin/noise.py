@@ -1,7 +1,7 @@
 """The noise source for many samples at once: :mod:`pendula.contract.noise`, vectorised.
 
-A stream is sequential, so its words are drawn from evenly spaced places of it at once: the step of
-the generator is linear over GF(2), and a jump by any number of words is one matrix of 128 x 128
+A stream is sequential, so its draws are made from evenly spaced places of it at once: the step of
+the generator is linear over GF(2), and a jump by any number of draws is one matrix of 128 x 128
 bits (Blackman and Vigna, 2021). A few samples then make arrays as long as many samples do.
 """
 
@@ -10,25 +10,15 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from pendula.contract.noise import (
-    CELL_BITS,
-    CELLS,
-    CHASKEY_ROUNDS,
-    SEED_TAG,
-    THRESHOLD_BITS,
-    UNIFORM_BITS,
-    WORD_BITS,
-    alias_table,
-    check_seed,
-    gaussian,
-)
+from pendula.contract.gaussian import GAUSSIAN_LAW, TriangleMixture
+from pendula.contract.noise import CHASKEY_ROUNDS, SEED_TAG, SIDE_BITS, WORD_BITS, check_seed
 
 __all__ = ["GaussianSampler", "NoiseStreams", "seed_states"]
 
 Words = npt.NDArray[np.uint32]
 
 _STATE_WORDS = 4
-_STRIDE = 64        # words that each place draws before it jumps
+_STRIDE = 64        # draws that each place makes before it jumps
 _WIDTH = 16384      # places drawn from at once; measured: benchmarks/twin.py
 
 
@@ -81,20 +71,23 @@ class _Xoshiro:
     _ROTL_7 = _constant(7), _constant(WORD_BITS - 7)
     _ROTL_11 = _constant(11), _constant(WORD_BITS - 11)
     _SHIFT_9 = _constant(9)
+    _TO_SIDE = _constant(WORD_BITS - SIDE_BITS)
 
     def __init__(self, states: Words) -> None:
         self.states = states
         self._t = np.empty_like(states[0])
 
-    def draw(self, out: Words) -> None:
-        """Write the next word of every stream to `out` and advance the states."""
+    def draw(self, words: Words, sides: Words) -> None:
+        """Write the next word and side bits of every stream and advance the states."""
         s0, s1, s2, s3 = self.states
         t = self._t
+        np.add(s1, s2, t)
+        np.right_shift(t, self._TO_SIDE, sides)
         np.add(s0, s3, t)
-        np.left_shift(t, self._ROTL_7[0], out)
+        np.left_shift(t, self._ROTL_7[0], words)
         np.right_shift(t, self._ROTL_7[1], t)
-        np.bitwise_or(out, t, out)
-        np.add(out, s0, out)
+        np.bitwise_or(words, t, words)
+        np.add(words, s0, words)
         np.left_shift(s1, self._SHIFT_9, t)
         np.bitwise_xor(s2, s0, s2)
         np.bitwise_xor(s3, s1, s3)
@@ -124,7 +117,7 @@ def _jump(steps: int) -> Words:
         images = np.zeros((_STATE_WORDS, bits), np.uint32)
         for bit in range(bits):
             images[bit // WORD_BITS, bit] = 1 << bit % WORD_BITS
-        _Xoshiro(images).draw(np.empty(bits, np.uint32))
+        _Xoshiro(images).draw(*np.empty((2, bits), np.uint32))
     else:
         half = _jump(steps // 2)
         basis = half[:, 1 << np.arange(8)].reshape(bits, _STATE_WORDS).T
@@ -137,7 +130,7 @@ def _jump(steps: int) -> Words:
 
 
 class NoiseStreams:
-    """The words of the streams of several samples, in order.
+    """The draws of the streams of several samples, in order.
 
     Parameters
     ----------
@@ -146,89 +139,85 @@ class NoiseStreams:
     indices : array of int, shape (B,)
         Sample indices.
     length : int
-        Number of words of each stream that will be used; a guess costs time, not correctness.
+        Number of draws of each stream that will be used; a guess costs time, not correctness.
     """
 
     def __init__(self, seed: int, indices: npt.ArrayLike, length: int) -> None:
         states = seed_states(seed, indices)
-        self._batch = states.shape[1]
-        places = 1                                   # of each stream, _STRIDE words apart
-        while places * self._batch < _WIDTH and places * _STRIDE < length:
+        batch = states.shape[1]
+        places = 1                                   # of each stream, _STRIDE draws apart
+        while places * batch < _WIDTH and places * _STRIDE < length:
             states = np.concatenate([states, _apply(_jump(places * _STRIDE), states)], axis=1)
             places *= 2
         self._starts = states
-        self._chunk = np.empty((places, _STRIDE, self._batch), np.uint32)
-        self._words = self._chunk.reshape(-1, self._batch)
+        self._chunk = np.empty((2, places, _STRIDE, batch), np.uint32)
+        self._words, self._sides = self._chunk.reshape(2, -1, batch)
         self._used = 0
         self._fill()
 
     def _fill(self) -> None:
-        places, _, batch = self._chunk.shape
+        _, places, _, batch = self._chunk.shape
         generator = _Xoshiro(self._starts.reshape(_STATE_WORDS, places, batch).copy())
-        for draw in range(_STRIDE):
-            generator.draw(self._chunk[:, draw])
+        for place in range(_STRIDE):
+            generator.draw(*self._chunk[:, :, place])
         self._used = 0
 
     def _advance(self) -> None:
         self._starts = _apply(_jump(len(self._words)), self._starts)
         self._fill()
 
-    def words(self, out: Words) -> None:
-        """Write the next words of every stream to `out`, shape (n, B)."""
+    def draw(self, words: Words, sides: Words) -> None:
+        """Write the words and the side bits of the next draws of every stream, shape (n, B)."""
         done = 0
-        while done < len(out):
+        while done < len(words):
             if self._used == len(self._words):
                 self._advance()
-            count = min(len(out) - done, len(self._words) - self._used)
-            out[done : done + count] = self._words[self._used : self._used + count]
+            count = min(len(words) - done, len(self._words) - self._used)
+            here, there = slice(done, done + count), slice(self._used, self._used + count)
+            words[here], sides[here] = self._words[there], self._sides[there]
             self._used += count
             done += count
 
 
 class GaussianSampler:
-    """Turns arrays of words of one shape into Gaussians: :func:`pendula.contract.noise.gaussian`.
+    """Turns arrays of draws of one shape into Gaussians: :meth:`TriangleMixture.gaussian`.
 
     Parameters
     ----------
     shape : tuple of int
         Shape of the arrays.
+    law : TriangleMixture
+        Law; its first uniform and threshold must fill the word.
     """
 
-    _CELL = _constant(CELLS - 1)
-    _TO_THRESHOLD = _constant(WORD_BITS - CELL_BITS - THRESHOLD_BITS)
-    _TO_UNIFORMS = _constant(CELL_BITS + THRESHOLD_BITS)
-    _UNIFORM = np.array((1 << UNIFORM_BITS) - 1, np.int16)
-    _TO_SECOND = np.array(UNIFORM_BITS, np.int16)
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        # Compared where the threshold is the highest field, so that the cell below is no matter.
-        self._thresholds = np.array([row.threshold << (WORD_BITS - THRESHOLD_BITS)
-                                     for row in alias_table()], np.uint32)
-        above = ((1 << THRESHOLD_BITS) - 1) << CELL_BITS       # at or above every threshold
-        self._kept = np.array([gaussian(cell) for cell in range(CELLS)], np.int16)
-        moved = np.array([gaussian(cell | above) for cell in range(CELLS)], np.int16)
+    def __init__(self, shape: tuple[int, ...], law: TriangleMixture = GAUSSIAN_LAW) -> None:
+        span = (1 << law.uniform_bits) - 1
+        self._uniform = np.array(span, np.int16)
+        self._to_cell = _constant(law.uniform_bits)
+        # Compared with the first uniform below the threshold, which is no matter.
+        self._thresholds = np.array([row.threshold << law.uniform_bits for row in law.table],
+                                    np.uint32)
+        self._kept = np.array([law.centre(cell) - span for cell in range(law.cells)], np.int16)
+        moved = np.array([law.centre(row.alias) - span for row in law.table], np.int16)
         self._move = moved - self._kept
-        self._word, self._threshold = np.empty((2, *shape), np.uint32)
+        self._word = np.empty(shape, np.uint32)
         self._cell = np.empty(shape, np.intp)
         self._moves = np.empty(shape, bool)
         self._a, self._b = np.empty((2, *shape), np.int16)
 
-    def gaussians(self, words: Words, out: npt.NDArray[np.int16]) -> None:
-        """Write the raw Gaussians of `words` to `out`."""
+    def gaussians(self, words: Words, sides: Words, out: npt.NDArray[np.int16]) -> None:
+        """Write the raw Gaussians of draws to `out`."""
         word, cell, a, b = self._word, self._cell, self._a, self._b
-        np.bitwise_and(words, self._CELL, word)
+        np.right_shift(sides, self._to_cell, word)
         np.copyto(cell, word)
-        np.take(self._thresholds, cell, out=self._threshold, mode="clip")
-        np.left_shift(words, self._TO_THRESHOLD, word)
-        np.greater_equal(word, self._threshold, self._moves)
+        np.take(self._thresholds, cell, out=word, mode="clip")
+        np.greater_equal(words, word, self._moves)
         np.take(self._move, cell, out=a, mode="clip")
         np.copyto(b, self._moves)
         np.multiply(a, b, a)
         np.take(self._kept, cell, out=out, mode="clip")
         np.add(out, a, out)
-        np.right_shift(words, self._TO_UNIFORMS, word)
-        np.copyto(a, word, casting="unsafe")
-        np.bitwise_and(a, self._UNIFORM, b)
-        np.right_shift(a, self._TO_SECOND, a)
-        np.add(out, a, out)
-        np.add(out, b, out)
+        for uniforms in (words, sides):
+            np.copyto(a, uniforms, casting="unsafe")
+            np.bitwise_and(a, self._uniform, a)
+            np.add(out, a, out)

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from pendula.contract import noise
+from pendula.contract.gaussian import GAUSSIAN_LAW, TriangleMixture
 from pendula_gateware.noise.seeder import Seeder
 from pendula_gateware.noise.source import GaussianMapper, NoiseSource, Xoshiro
 from streams import get, put, simulate
@@ -44,67 +45,74 @@ def test_seeder_latency():
     assert waited == [component.latency]
 
 
+async def seed(ctx, component, state):
+    """Clear a generator or source and give it its first state."""
+    ctx.set(component.clear, 1)
+    ctx.set(component.advance, 1)           # clear wins
+    await ctx.tick()
+    ctx.set(component.clear, 0)
+    ctx.set(component.seed, list(state))
+    await ctx.tick()
+    ctx.set(component.seed, [0] * 4)
+    ctx.set(component.advance, 0)
+
+
 def test_generator_holds_between_draws():
     component = Xoshiro()
-    state = noise.seed_state(5, 6)
 
     async def run(ctx):
-        nonlocal state
         rng = Random(3)
-        ctx.set(component.state, list(state))
-        ctx.set(component.load, 1)
-        ctx.set(component.advance, 1)       # load wins
-        await ctx.tick()
-        ctx.set(component.load, 0)
-        word = None
-        for _ in range(500):
-            advance = rng.random() < 0.6
-            ctx.set(component.advance, advance)
-            await ctx.tick()
-            if advance:
-                word, state = component.model(state)
-            if word is not None:
-                assert ctx.get(component.word) == word
+        for name in NAMES[:2]:                  # seeded anew while a stream is under way
+            state, draw = noise.seed_state(*name), None
+            await seed(ctx, component, state)
+            for _ in range(500):
+                advance = rng.random() < 0.6
+                ctx.set(component.advance, advance)
+                await ctx.tick()
+                if advance:
+                    draw, state = component.model(state)
+                if draw is not None:
+                    assert ctx.get(component.draw.as_value()) == draw
 
     simulate(component, run)
 
 
-@pytest.mark.parametrize(("seed", "index"), NAMES)
-def test_source(seed, index):
+@pytest.mark.parametrize(("seed_raw", "index"), NAMES)
+def test_source(seed_raw, index):
     component = NoiseSource()
-    words = component.model(seed, index)
+    draws = component.model(seed_raw, index)
 
     async def run(ctx):
-        ctx.set(component.state, list(noise.seed_state(seed, index)))
-        ctx.set(component.load, 1)
-        await ctx.tick()
-        ctx.set(component.load, 0)
+        await seed(ctx, component, noise.seed_state(seed_raw, index))
         ctx.set(component.advance, 1)
         await ctx.tick().repeat(component.latency)
         for _ in range(400):
-            word = next(words)
-            assert ctx.get(component.word) == word
-            assert ctx.get(component.gaussian) == noise.gaussian(word)
+            draw = next(draws)
+            assert ctx.get(component.word) == noise.uniform_word(draw)
+            assert ctx.get(component.gaussian) == noise.gaussian(draw)
             await ctx.tick()
 
     simulate(component, run)
 
 
-def test_gaussians_at_the_thresholds():
-    component = GaussianMapper()
-    top = (1 << noise.THRESHOLD_BITS) - 1
-    words = [cell | min(threshold, top) << noise.CELL_BITS
-             for cell, row in enumerate(noise.alias_table())
-             for threshold in (max(row.threshold - 1, 0), row.threshold, row.threshold + 1)]
+@pytest.mark.parametrize("law", [GAUSSIAN_LAW, TriangleMixture(4, 9, 2, 6)])
+def test_gaussians_at_the_thresholds(law):
+    component = GaussianMapper(law=law)
+    top, full = law.uniform_bits + law.threshold_bits, (1 << law.threshold_bits) - 1
+    uniforms = (1 << law.uniform_bits) - 1
+    draws = [cell << top + law.uniform_bits | second << top | threshold << law.uniform_bits | first
+             for cell, row in enumerate(law.table)
+             for threshold in (max(row.threshold - 1, 0), row.threshold, full)
+             for first, second in ((0, 0), (uniforms, uniforms - 1), (1, uniforms))]
     seen = []
 
     async def run(ctx):
-        for cycle in range(len(words) + component.latency):
+        for cycle in range(len(draws) + component.latency):
             if cycle >= component.latency:
                 seen.append(ctx.get(component.gaussian))
-            if cycle < len(words):
-                ctx.set(component.word, words[cycle])
+            if cycle < len(draws):
+                ctx.set(component.draw, draws[cycle])
             await ctx.tick()
 
     simulate(component, run)
-    assert seen == [component.model(word) for word in words]
+    assert seen == [component.model(draw) for draw in draws]
