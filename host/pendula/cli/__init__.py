@@ -17,6 +17,7 @@ COMMANDS = {
     "sample": "pendula.cli.sample",
     "compare": "pendula.cli.compare",
     "info": "pendula.cli.info",
+    "noise": "pendula.cli.noise",
 }
 """Module of each command, imported on first use; its `command` is the command."""
 

@@ -150,16 +150,18 @@ class NoiseStreams:
             states = np.concatenate([states, _apply(_jump(places * _STRIDE), states)], axis=1)
             places *= 2
         self._starts = states
+        self._drawn = np.empty((2, _STRIDE, places, batch), np.uint32)
         self._chunk = np.empty((2, places, _STRIDE, batch), np.uint32)
         self._words, self._sides = self._chunk.reshape(2, -1, batch)
         self._used = 0
         self._fill()
 
     def _fill(self) -> None:
-        _, places, _, batch = self._chunk.shape
+        _, _, places, batch = self._drawn.shape
         generator = _Xoshiro(self._starts.reshape(_STATE_WORDS, places, batch).copy())
-        for place in range(_STRIDE):
-            generator.draw(*self._chunk[:, :, place])
+        for words, sides in self._drawn.swapaxes(0, 1):
+            generator.draw(words, sides)
+        np.copyto(self._chunk, self._drawn.swapaxes(1, 2))
         self._used = 0
 
     def _advance(self) -> None:
