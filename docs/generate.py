@@ -57,6 +57,8 @@ def registers_page() -> str:
              f"{r.reset:#x}" if r.reset > 9 else r.reset, r.doc) for r in registers.REGISTERS]
     flags = remarks(registers.Readout, r"(\w+) = \d+")
     starts = remarks(InitialState, r"(\w+) = \d+")
+    commands = remarks(registers.JitterCommand, r"(\w+) = \d+")
+    statuses = remarks(registers.JitterStatus, r"(\w+) = \d+")
     return f"""# Registers
 
 Every register is {registers.REGISTER_BITS} bits wide on the link, little-endian. The device keeps
@@ -71,7 +73,18 @@ read-only register answers BAD_ADDRESS.
 ## READOUT
 
 {table(("bit", "name", "meaning"),
-       [(f.value.bit_length() - 1, f.name, flags[f.name or ""]) for f in registers.Readout])}"""
+       [(f.value.bit_length() - 1, f.name, flags[f.name or ""]) for f in registers.Readout])}
+## JITTER_COMMAND
+
+Read, it gives what was written last. [Seeding from jitter](../jitter.md) explains.
+
+{table(("value", "name", "meaning"),
+       [(c.value, c.name, commands[c.name]) for c in registers.JitterCommand])}
+## JITTER_STATUS
+
+{table(("bit", "name", "meaning"),
+       [(s.value.bit_length() - 1, s.name, statuses[s.name or ""])
+        for s in registers.JitterStatus])}"""
 
 
 def protocol_page() -> str:

@@ -7,13 +7,14 @@ import enum
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
 from cobs import cobs
 
-from pendula.contract import CONTRACT_ID, ArraySpec, InitialState
+from pendula.contract import CONTRACT_ID, ArraySpec, InitialState, jitter
 from pendula.contract.memory import Memory, RowLayout, memory_layouts
 from pendula.contract.protocol import (
     ARGUMENTS,
@@ -26,7 +27,16 @@ from pendula.contract.protocol import (
     state_bytes,
     unseal,
 )
-from pendula.contract.registers import REGISTERS, Access, Readout, RegisterName, get_register
+from pendula.contract.registers import (
+    REGISTER_BITS,
+    REGISTERS,
+    Access,
+    JitterCommand,
+    JitterStatus,
+    Readout,
+    RegisterName,
+    get_register,
+)
 from pendula.contract.step import forces, pixel, run_sample
 from pendula.link.client import Client
 from pendula.link.link_device import LinkDevice
@@ -52,9 +62,9 @@ def unpack_row(layout: RowLayout, data: bytes | bytearray) -> dict[str, list[int
 
 
 class Responder:
-    """Answers requests as the contract says."""
+    """Answers requests as the contract says; `raw_bits` are those of its jitter seeder."""
 
-    def __init__(self, spec: ArraySpec) -> None:
+    def __init__(self, spec: ArraySpec, raw_bits: Iterator[int] | None = None) -> None:
         self.spec = spec
         self.layouts = memory_layouts(spec)
         self.memories = {memory: bytearray(layout.rows * layout.row_bytes)
@@ -63,6 +73,10 @@ class Responder:
         self.state = [0] * spec.nodes
         self.log: list[tuple[Opcode, tuple[int, ...]]] = []
         self.contract_id = CONTRACT_ID
+        self.raw_bits = raw_bits
+        self.jitter_seed = 0
+        if raw_bits is not None:
+            self.registers[RegisterName.JITTER_STATUS] = JitterStatus.PRESENT
         self._buffer = b""
 
     def receive(self, data: bytes) -> list[bytes]:
@@ -98,8 +112,9 @@ class Responder:
             yield Status.BAD_ADDRESS, b""
 
     def _hello(self, _: bytes) -> Iterator[tuple[int, bytes]]:
-        hello = Hello.of(self.spec, contract_id=self.contract_id, build_id="00" * 8, lanes=1)
-        yield Status.OK, hello.encode()
+        hello = Hello.of(self.spec, contract_id=self.contract_id, build_id="00" * 8, lanes=1,
+                         jitter_rings=int(self.raw_bits is not None))
+        yield Status.OK, replace(hello, jitter_seed=self.jitter_seed).encode()
 
     def _read_register(self, name: int, _: bytes) -> Iterator[tuple[int, bytes]]:
         value = self.registers[RegisterName(name)]
@@ -112,7 +127,20 @@ class Responder:
         kept = value & ((1 << register.width) - 1)
         negative = register.signed and kept >> (register.width - 1)
         self.registers[register.name] = kept - (negative << register.width)
+        if register.name is RegisterName.JITTER_COMMAND and self.raw_bits is not None:
+            self._obey(kept, self.raw_bits)
         yield Status.OK, b""
+
+    def _obey(self, command: int, raw_bits: Iterator[int]) -> None:
+        if command not in tuple(JitterCommand):
+            return
+        draws = command == JitterCommand.DRAW
+        bits = [*islice(raw_bits, jitter.RAW_BITS if draws else REGISTER_BITS)]
+        self.registers[RegisterName.JITTER_BITS] = sum(
+            bit << k for k, bit in enumerate(bits[-REGISTER_BITS:]))
+        if draws:
+            status, self.jitter_seed = jitter.draw_seed(bits)
+            self.registers[RegisterName.JITTER_STATUS] = status
 
     def _rows(self, memory: int, first: int, rows: int) -> slice:
         layout = self.layouts[Memory(memory)]

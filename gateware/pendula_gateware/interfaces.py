@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import registers
+from pendula.contract.jitter import SEED_BITS
 from pendula.contract.memory import Memory, RowLayout, memory_layouts
 from pendula.contract.spec import ArraySpec
 
@@ -12,6 +13,8 @@ __all__ = [
     "MEMORY_READ_LATENCY",
     "Byte",
     "ByteStream",
+    "JitterPort",
+    "JitterPortInterface",
     "Job",
     "MemoryBus",
     "MemoryBusInterface",
@@ -38,6 +41,46 @@ PacketStream = stream.Signature(Packet)
 Job = data.StructLayout({"force": 1, "index": 32})
 """What the array does next: draw the sample `index`, or where `force` is set, evaluate the forces
 of the segment `index`."""
+
+
+class JitterPortInterface(wiring.PureInterface):
+    """Ports of a :class:`JitterPort`."""
+
+    draw: Signal
+    gather: Signal
+    busy: Signal
+    seed: Signal
+    status: Signal
+    bits: Signal
+
+
+class JitterPort(wiring.Signature):
+    """A jitter seeder, seen from the link.
+
+    Members
+    -------
+    draw : :py:`Out(1)`
+        Draw a seed; not while `busy`.
+    gather : :py:`Out(1)`
+        Gather raw bits for `bits`; not while `busy`.
+    busy : :py:`In(1)`
+        Whether a draw or a gathering is not finished, from the cycle after it was asked for on.
+    seed : :py:`In(64)`
+        Seed of the last draw; 0 before the first, during one, and where its tests failed.
+    status : :py:`In(4)`
+        :class:`~pendula.contract.registers.JitterStatus`.
+    bits : :py:`In(32)`
+        Last raw bits, the oldest lowest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({
+            "draw": Out(1), "gather": Out(1), "busy": In(1), "seed": In(SEED_BITS),
+            "status": In(len(registers.JitterStatus)), "bits": In(registers.REGISTER_BITS)})
+
+    def create(self, *, path=None, src_loc_at: int = 0) -> JitterPortInterface:
+        """Create the ports."""
+        return JitterPortInterface(self, path=path, src_loc_at=1 + src_loc_at)
 
 
 def row_shape(layout: RowLayout) -> data.StructLayout:

@@ -14,6 +14,7 @@ from pendula import contract
 from pendula.contract import (
     CONTRACT_ID,
     describe_contract,
+    jitter,
     memory,
     noise,
     protocol,
@@ -73,6 +74,13 @@ CHANGES: dict[str, Change] = {
     "register width": setting(registers, "REGISTERS", (
         replace(registers.REGISTERS[0], width=31), *registers.REGISTERS[1:])),
     "readout flag": setting(registers, "Readout", enum.IntFlag("Readout", {"PIXEL": 2, "ALL": 1})),
+    "jitter command": setting(registers, "JitterCommand", enum.IntEnum("JitterCommand",
+                                                                        {"GATHER": 1, "DRAW": 2})),
+    "jitter status": setting(registers, "JitterStatus", enum.IntFlag("JitterStatus", {"SEED": 1})),
+    "raw bits of a draw": setting(jitter, "RAW_BITS", 4096),
+    "window of the proportion test": setting(jitter, "WINDOW_BITS", 512),
+    "cut-off of a health test": setting(jitter, "REPETITION_CUTOFF", 41),
+    "conditioner": setting(jitter, "TAG", 1),
     "row layout": setting(memory, "STEPS_BITS", 15),
     "seed tag": setting(noise, "SEED_TAG", 1),
     "seeding rounds": setting(noise, "CHASKEY_ROUNDS", 8),

@@ -9,6 +9,8 @@ from pendula.contract.registers import (
     REGISTER_BITS,
     REGISTERS,
     Access,
+    JitterCommand,
+    JitterStatus,
     Readout,
     Register,
     RegisterName,
@@ -58,6 +60,13 @@ def test_registers_hold_every_value_that_a_program_may_ask_for() -> None:
     assert holds(RegisterName.READOUT, Readout.PIXEL | Readout.ALL)
 
 
-def test_what_counts_is_read_only() -> None:
+def test_registers_of_the_jitter_seeder_hold_every_command_and_status() -> None:
+    assert all(holds(RegisterName.JITTER_COMMAND, command) for command in JitterCommand)
+    assert holds(RegisterName.JITTER_STATUS, ~JitterStatus(0))
+    assert get_register(RegisterName.JITTER_STATUS).width == len(JitterStatus)
+
+
+def test_what_is_found_is_read_only() -> None:
     assert {register.name for register in REGISTERS if register.access is Access.READ_ONLY} == {
-        RegisterName.SATURATIONS, RegisterName.CYCLES, RegisterName.FRAMES_DROPPED}
+        RegisterName.SATURATIONS, RegisterName.CYCLES, RegisterName.FRAMES_DROPPED,
+        RegisterName.JITTER_STATUS, RegisterName.JITTER_BITS}

@@ -26,9 +26,10 @@ def small_spec(physics: str) -> ArraySpec:
     return ArraySpec(physics=PHYSICS[physics], nodes=5, offsets=(-2, 1), segments=3, table_bits=3)
 
 
-def expected_answers(spec: ArraySpec, data: bytes) -> bytes:
-    """Return all bytes that a device must answer."""
-    return b"".join(Responder(spec).receive(data))
+def expected_answers(spec: ArraySpec, data: bytes,
+                     raw_bits: Iterator[int] | None = None) -> bytes:
+    """Return all bytes that a device must answer, one with a jitter seeder if it has raw bits."""
+    return b"".join(Responder(spec, raw_bits).receive(data))
 
 
 def _frame(content: bytes) -> bytes:

@@ -5,9 +5,16 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from pendula.contract.protocol import Hello, Opcode, Status
-from pendula.contract.registers import REGISTER_BITS
+from pendula.contract.registers import (
+    REGISTER_BITS,
+    JitterCommand,
+    RegisterName,
+    get_register,
+)
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.interfaces import (
+    JitterPort,
+    JitterPortInterface,
     Job,
     MemoryBus,
     MemoryBusInterface,
@@ -17,15 +24,17 @@ from pendula_gateware.interfaces import (
 from pendula_gateware.link.memory_port import MemoryPort
 from pendula_gateware.link.parser import Parser
 from pendula_gateware.link.registers import Registers
-from pendula_gateware.link.responder import ConstantPacket, Responder
+from pendula_gateware.link.responder import HelloPacket, Responder
 from pendula_gateware.link.runner import Runner
 from pendula_gateware.link.shapes import Tail, unpack
 
 __all__ = ["Controller"]
 
+_COMMAND_BITS = get_register(RegisterName.JITTER_COMMAND).width
+
 
 class Controller(wiring.Component):
-    """Execute requests one after another, each once the array is idle.
+    """Execute requests one after another, each once the array and the jitter seeder are idle.
 
     Parameters
     ----------
@@ -52,6 +61,8 @@ class Controller(wiring.Component):
         The counters of the array begin anew.
     array_busy : :py:`In(1)`
         Whether the array has not finished its jobs.
+    jitter : :py:`Out(JitterPort())`
+        Jitter seeder; nothing is connected where there is none.
     saturations, cycles, frames_dropped : :py:`In(32)`
         Read-only registers.
     busy : :py:`Out(1)`
@@ -66,6 +77,7 @@ class Controller(wiring.Component):
     result: stream.Interface
     clear: Signal
     array_busy: Signal
+    jitter: JitterPortInterface
     saturations: Signal
     cycles: Signal
     frames_dropped: Signal
@@ -79,7 +91,7 @@ class Controller(wiring.Component):
             "registers": Out(RegisterValues), "bus": Out(MemoryBus(spec)),
             "job": Out(stream.Signature(Job)), "result": In(PacketStream), "clear": Out(1),
             "array_busy": In(1), "saturations": counter, "cycles": counter,
-            "frames_dropped": counter, "busy": Out(1)})
+            "frames_dropped": counter, "busy": Out(1), "jitter": Out(JitterPort())})
 
     @property
     def spec(self) -> ArraySpec:
@@ -97,7 +109,7 @@ class Controller(wiring.Component):
         m.submodules.registers = registers = Registers()
         m.submodules.memory_port = port = MemoryPort(spec=self._spec)
         m.submodules.runner = runner = Runner(capacity=self._spec.segments)
-        m.submodules.hello = hello = ConstantPacket(content=self._hello.encode())
+        m.submodules.hello = hello = HelloPacket(hello=self._hello)
         m.submodules.responder = responder = Responder()
         connect(m, flipped(self.i), parser.i)
         connect(m, parser.tail, port.tail)
@@ -110,7 +122,9 @@ class Controller(wiring.Component):
             self.registers.eq(registers.values), self.clear.eq(runner.clear),
             registers.saturations.eq(self.saturations), registers.cycles.eq(self.cycles),
             registers.frames_dropped.eq(self.frames_dropped),
-            self.busy.eq(parser.busy | responder.busy),
+            registers.jitter_status.eq(self.jitter.status),
+            registers.jitter_bits.eq(self.jitter.bits), hello.jitter_seed.eq(self.jitter.seed),
+            self.busy.eq(parser.busy | responder.busy | self.jitter.busy),
         ]
         self._distribute(m, parser.request.p, registers, port, runner)
         self._serve(m, parser.request, registers, port, runner, responder.i)
@@ -134,7 +148,7 @@ class Controller(wiring.Component):
         """Take a request, have it executed, and answer it."""
         m.d.comb += response.p.sequence.eq(request.p.sequence)
         with m.FSM():
-            with m.State("DISPATCH"), m.If(request.valid & ~self.array_busy):
+            with m.State("DISPATCH"), m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
                 self._dispatch(m, request, registers, response)
             with m.State("MEMORY"):
                 m.d.comb += [
@@ -172,6 +186,10 @@ class Controller(wiring.Component):
             with m.Case(Opcode.WRITE_REGISTER):
                 status = Mux(registers.writable, Status.OK, Status.BAD_ADDRESS)
                 m.d.comb += [*answer, response.p.status.eq(status), registers.write.eq(1)]
+                with m.If(request.ready & (registers.address == RegisterName.JITTER_COMMAND)):
+                    command = registers.write_data[:_COMMAND_BITS]
+                    m.d.comb += [self.jitter.draw.eq(command == JitterCommand.DRAW),
+                                 self.jitter.gather.eq(command == JitterCommand.GATHER)]
             with m.Case(Opcode.WRITE_MEMORY, Opcode.CHECKSUM):
                 m.next = "MEMORY"
             with m.Case(Opcode.RUN, Opcode.FORCES):

@@ -17,7 +17,7 @@ class Registers(wiring.Component):
     -------
     values : :py:`Out(RegisterValues)`
         Writable registers.
-    saturations, cycles, frames_dropped : :py:`In(32)`
+    saturations, cycles, frames_dropped, jitter_status, jitter_bits : :py:`In`
         Read-only registers: one port each, by lower-case name.
     address : :py:`In(8)`
         Register to read or write.
@@ -39,6 +39,8 @@ class Registers(wiring.Component):
     saturations: Signal
     cycles: Signal
     frames_dropped: Signal
+    jitter_status: Signal
+    jitter_bits: Signal
     address: Signal
     write: Signal
     write_data: Signal

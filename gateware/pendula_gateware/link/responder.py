@@ -1,53 +1,61 @@
 """Responder: responses become the contents of frames."""
 
-from collections.abc import Sequence
-
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
-from pendula.contract.protocol import HEADER_BYTES
+from pendula.contract.jitter import SEED_BITS
+from pendula.contract.protocol import HEADER_BYTES, Hello
 from pendula_gateware.interfaces import Byte, PacketStream
 from pendula_gateware.link.shapes import VALUE_BYTES, Response, Tail
 
-__all__ = ["ConstantPacket", "Responder"]
+__all__ = ["HelloPacket", "Responder"]
 
 
-class ConstantPacket(wiring.Component):
-    """Send one packet over and over.
+class HelloPacket(wiring.Component):
+    """Send who the device is, over and over.
 
     Parameters
     ----------
-    content : bytes
-        The packet.
+    hello : Hello
+        Who the device is; its `jitter_seed` is that of the port.
 
     Members
     -------
+    jitter_seed : :py:`In(64)`
+        Seed to report, where `hello` has rings; ignored otherwise. Constant while `o` moves.
     o : :py:`Out(PacketStream)`
         Valid from the second cycle on.
     """
 
+    jitter_seed: Signal
     o: stream.Interface
 
-    def __init__(self, *, content: Sequence[int]) -> None:
-        self._content = bytes(content)
-        super().__init__({"o": Out(PacketStream)})
+    def __init__(self, *, hello: Hello) -> None:
+        self._hello = hello
+        super().__init__({"jitter_seed": In(SEED_BITS), "o": Out(PacketStream)})
 
     @property
-    def content(self) -> bytes:
-        """The packet."""
-        return self._content
+    def hello(self) -> Hello:
+        """Who the device is."""
+        return self._hello
 
     def elaborate(self, platform):
         m = Module()
-        count = len(self._content)
-        m.submodules.rom = rom = memory.Memory(shape=Byte, depth=count, init=self._content)
+        content = self._hello.encode()
+        first_seed_byte = len(content) - SEED_BITS // Byte.width
+        m.submodules.rom = rom = memory.Memory(shape=Byte, depth=len(content), init=content)
         read = rom.read_port(domain="comb")
-        place = Signal(range(count))
-        last = place == count - 1
-        m.d.comb += read.addr.eq(place)
+        place, data = Signal(range(len(content))), Signal(Byte)
+        last = place == len(content) - 1
+        m.d.comb += [read.addr.eq(place), data.eq(read.data)]
+        if self._hello.jitter_rings:
+            with m.If(place >= first_seed_byte):
+                byte = (place - first_seed_byte)[:ceil_log2(SEED_BITS // Byte.width)]
+                m.d.comb += data.eq(self.jitter_seed.word_select(byte, Byte.width))
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.p.data.eq(read.data), self.o.p.last.eq(last),
+            m.d.sync += [self.o.p.data.eq(data), self.o.p.last.eq(last),
                          self.o.valid.eq(1), place.eq(Mux(last, 0, place + 1))]
         return m
 

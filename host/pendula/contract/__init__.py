@@ -5,10 +5,11 @@ depends on them. :data:`CONTRACT_ID` names this version of it.
 """
 
 from dataclasses import asdict
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
-from pendula.contract import noise, protocol, registers, step
+from pendula.contract import jitter, noise, protocol, registers, step
 from pendula.contract.digest import digest
 from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.contract.graph import OffsetGraph, grid
@@ -67,6 +68,14 @@ def describe_contract() -> dict[str, object]:
         "registers": [[r.name.name, r.name.value, r.access, r.width, r.signed, r.reset]
                       for r in registers.REGISTERS],
         "readout": {flag.name: flag.value for flag in registers.Readout},
+        "jitter": {
+            "commands": {command.name: command.value for command in registers.JitterCommand},
+            "status": {flag.name: flag.value for flag in registers.JitterStatus},
+            "raw_bits": jitter.RAW_BITS,
+            "window_bits": jitter.WINDOW_BITS,
+            "cutoffs": [jitter.REPETITION_CUTOFF, jitter.PROPORTION_CUTOFF],
+            "seed": jitter.condition([*islice(jitter.model_bits(), 2 * jitter.BLOCK_BITS)]),
+        },
         "initial": {state.name: state.value for state in InitialState},
         "noise": {
             "rounds": noise.CHASKEY_ROUNDS,

@@ -103,6 +103,11 @@ class Hello:
         Code of the physics.
     state_bits, edge_bits, code_bits, local_code_bits, basis_bits, gain_bits, noise_bits : int
         Widths of the number formats.
+    jitter_rings : int
+        Ring oscillators of the jitter seeder; 0 where there is none.
+    jitter_seed : int
+        Seed of the last draw; 0 where there is none. The noise does not use it until the host
+        writes it to the SEED registers.
     """
 
     version: int
@@ -121,12 +126,15 @@ class Hello:
     basis_bits: int
     gain_bits: int
     noise_bits: int
+    jitter_rings: int
+    jitter_seed: int
 
-    FORMAT: ClassVar[str] = f"<4sH{DIGEST_BYTES}s{DIGEST_BYTES}s{DIGEST_BYTES}sIHHHBBBBBBBB"
+    FORMAT: ClassVar[str] = f"<4sH{DIGEST_BYTES}s{DIGEST_BYTES}s{DIGEST_BYTES}sIHHHBBBBBBBBBQ"
 
     @classmethod
-    def of(cls, spec: ArraySpec, *, contract_id: str, build_id: str, lanes: int) -> "Hello":
-        """Return the record of a device; the ids are hexadecimal digests."""
+    def of(cls, spec: ArraySpec, *, contract_id: str, build_id: str, lanes: int,
+           jitter_rings: int = 0) -> "Hello":
+        """Return the record of a device that has drawn no seed; ids are hexadecimal digests."""
         contract, array, build = (bytes.fromhex(value)[:DIGEST_BYTES]
                                   for value in (contract_id, spec.digest, build_id))
         return cls(version=VERSION, contract_id=contract, spec_id=array, build_id=build,
@@ -134,7 +142,7 @@ class Hello:
                    physics=spec.physics.code, state_bits=spec.state_bits, edge_bits=spec.edge_bits,
                    code_bits=spec.code_bits, local_code_bits=spec.local_code_bits,
                    basis_bits=spec.basis_bits, gain_bits=spec.gain_bits,
-                   noise_bits=noise.GAUSSIAN_BITS)
+                   noise_bits=noise.GAUSSIAN_BITS, jitter_rings=jitter_rings, jitter_seed=0)
 
     def encode(self) -> bytes:
         """Return the body of the HELLO response."""

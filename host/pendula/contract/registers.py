@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pendula.contract.numbers import Interval
 
-__all__ = ["REGISTERS", "REGISTER_BITS", "Access", "Readout", "Register", "RegisterName",
-           "get_register"]
+__all__ = ["REGISTERS", "REGISTER_BITS", "Access", "JitterCommand", "JitterStatus", "Readout",
+           "Register", "RegisterName", "get_register"]
 
 REGISTER_BITS = 32
 
@@ -30,9 +30,12 @@ class RegisterName(enum.IntEnum):
     READOUT = 6
     PIXEL_GAIN = 7
     PIXEL_OFFSET = 8
+    JITTER_COMMAND = 9
     SATURATIONS = 16
     CYCLES = 17
     FRAMES_DROPPED = 18
+    JITTER_STATUS = 19
+    JITTER_BITS = 20
 
 
 class Readout(enum.IntFlag):
@@ -40,6 +43,22 @@ class Readout(enum.IntFlag):
 
     PIXEL = 1        # 8-bit pixels instead of raw states
     ALL = 2          # hidden nodes as well
+
+
+class JitterCommand(enum.IntEnum):
+    """What a write of the JITTER_COMMAND register starts; other values start nothing."""
+
+    DRAW = 1         # draw a seed, which HELLO reports, and test the raw bits that it takes
+    GATHER = 2       # gather 32 raw bits for JITTER_BITS, untested
+
+
+class JitterStatus(enum.IntFlag):
+    """Bits of the JITTER_STATUS register; all are 0 where there is no seeder."""
+
+    PRESENT = 1      # there is a jitter seeder
+    HEALTHY = 2      # the last draw passed both tests, and HELLO has its seed
+    REPETITION = 4   # the last draw failed the repetition count test: a run of equal bits
+    PROPORTION = 8   # the last draw failed the adaptive proportion test: too many equal bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +110,17 @@ REGISTERS: tuple[Register, ...] = (
     Register(RegisterName.PIXEL_GAIN, _RW, 16, True, 0,
              "Pixel units per raw state, times 2**(state_bits + 2)"),
     Register(RegisterName.PIXEL_OFFSET, _RW, 18, True, 0, "Pixel at state 0, times 2**8"),
+    Register(RegisterName.JITTER_COMMAND, _RW, 2, False, 0,
+             "Written: starts a draw or gathers raw bits (JitterCommand)"),
     Register(RegisterName.SATURATIONS, _R, 32, False, 0,
              "Clipped node updates since the last RUN began; stays at all ones"),
     Register(RegisterName.CYCLES, _R, 32, False, 0, "Clock cycles of the last RUN; wraps"),
     Register(RegisterName.FRAMES_DROPPED, _R, 32, False, 0,
              "Frames refused for CRC or length since power-up; wraps"),
+    Register(RegisterName.JITTER_STATUS, _R, 4, False, 0,
+             "Whether there is a jitter seeder, and what came of its last draw (JitterStatus)"),
+    Register(RegisterName.JITTER_BITS, _R, 32, False, 0,
+             "Last 32 raw bits of the jitter seeder, the oldest lowest"),
 )
 
 

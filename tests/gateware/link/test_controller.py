@@ -66,6 +66,37 @@ def test_nothing_happens_while_the_array_is_busy():
     simulate(dut, bench)
 
 
+def test_jitter_commands_are_given_once_and_what_follows_waits():
+    dut = Controller(spec=SPEC, hello=HELLO)
+    given = []
+
+    async def seeder(ctx):
+        while True:
+            _, _, draw, gather = await ctx.tick().sample(dut.jitter.draw, dut.jitter.gather)
+            if draw or gather:
+                given.append((draw, gather))
+                ctx.set(dut.jitter.busy, 1)
+                for _ in range(40):
+                    assert not ctx.get(dut.jitter.draw | dut.jitter.gather)
+                    assert ctx.get(dut.busy)
+                    await ctx.tick()
+                ctx.set(dut.jitter.status, len(given))
+                ctx.set(dut.jitter.busy, 0)
+
+    async def bench(ctx):
+        for value in (1, 2, 0, 3, 5, 1 << 31):       # the device keeps two bits of each
+            await put_packet(ctx, dut.i, content(1, Opcode.WRITE_REGISTER,
+                                                 RegisterName.JITTER_COMMAND, value))
+            await put_packet(ctx, dut.i, content(2, Opcode.READ_REGISTER,
+                                                 RegisterName.JITTER_STATUS))
+            assert await get_packet(ctx, dut.o, Random(value), 0.5) == bytes((1, Status.OK))
+            answer = await get_packet(ctx, dut.o, Random(value), 0.5)
+            assert answer == bytes((2, Status.OK, len(given), 0, 0, 0))
+        assert given == [(1, 0), (0, 1), (1, 0)]
+
+    simulate(dut, bench, checks=[seeder])
+
+
 def test_jobs_run_ahead_while_a_result_is_sent():
     dut = Controller(spec=SPEC, hello=HELLO)
 

@@ -23,7 +23,10 @@ def test_every_address():
         ctx.set(dut.saturations, 1001)
         ctx.set(dut.cycles, 1002)
         ctx.set(dut.frames_dropped, 1003)
-        read_only = {"SATURATIONS": 1001, "CYCLES": 1002, "FRAMES_DROPPED": 1003}
+        ctx.set(dut.jitter_status, 9)
+        ctx.set(dut.jitter_bits, 1005)
+        read_only = {"SATURATIONS": 1001, "CYCLES": 1002, "FRAMES_DROPPED": 1003,
+                     "JITTER_STATUS": 9, "JITTER_BITS": 1005}
         for address in range(256):
             ctx.set(dut.address, address)
             register = by_address.get(address)

@@ -1,10 +1,16 @@
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from pendula_gateware.link.responder import ConstantPacket, Responder
+from gateware.traffic import BUILD_ID, small_spec
+from pendula.contract import CONTRACT_ID
+from pendula.contract.protocol import Hello
+from pendula_gateware.link.responder import HelloPacket, Responder
 from pendula_gateware.link.shapes import Tail
 from streams import get_packet, put, put_packet, simulate
+
+HELLO = Hello.of(small_spec("ising"), contract_id=CONTRACT_ID, build_id=BUILD_ID, lanes=1)
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.4])
@@ -50,11 +56,15 @@ def test_latency():
     simulate(dut, bench)
 
 
-def test_constant_packet_repeats():
-    dut = ConstantPacket(content=b"content")
+@pytest.mark.parametrize("rings", [0, 4])
+def test_hello_reports_the_seed_where_there_are_rings(rings):
+    record = replace(HELLO, jitter_rings=rings)
+    dut = HelloPacket(hello=record)
 
     async def sink(ctx):
-        for _ in range(3):
-            assert await get_packet(ctx, dut.o, Random(1), 0.3) == dut.content
+        for seed in (0, 0x0123456789ABCDEF, (1 << 64) - 1):
+            ctx.set(dut.jitter_seed, seed)
+            packet = await get_packet(ctx, dut.o, Random(1), 0.3)
+            assert Hello.decode(packet) == replace(record, jitter_seed=seed if rings else 0)
 
     simulate(dut, sink)
