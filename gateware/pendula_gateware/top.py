@@ -14,6 +14,7 @@ from pendula_gateware.interfaces import ByteStream
 from pendula_gateware.link.controller import Controller
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
+from pendula_gateware.noise.jitter import JitterSeeder, ModelSource, RingSource
 
 __all__ = ["LANES", "Flat", "Top"]
 
@@ -30,6 +31,9 @@ class Top(wiring.Component):
         Array to build.
     build_id : str
         Hexadecimal digest that HELLO reports, of at least 8 bytes.
+    jitter : RingSource or ModelSource, optional
+        Source of a jitter seeder; there is none without it. Its seeds are only offered: noise
+        comes from the SEED registers alone.
 
     Members
     -------
@@ -46,8 +50,9 @@ class Top(wiring.Component):
     o: stream.Interface
     busy: Signal
 
-    def __init__(self, *, spec: ArraySpec, build_id: str) -> None:
-        self._spec, self._build_id = spec, build_id
+    def __init__(self, *, spec: ArraySpec, build_id: str,
+                 jitter: RingSource | ModelSource | None = None) -> None:
+        self._spec, self._build_id, self._jitter = spec, build_id, jitter
         super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1)})
 
     @property
@@ -60,9 +65,15 @@ class Top(wiring.Component):
         """Digest that HELLO reports."""
         return self._build_id
 
+    @property
+    def jitter(self) -> RingSource | ModelSource | None:
+        """Source of the jitter seeder."""
+        return self._jitter
+
     def elaborate(self, platform):
         m = Module()
-        hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id, lanes=LANES)
+        hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id, lanes=LANES,
+                         jitter_rings=self._jitter.rings if self._jitter else 0)
         m.submodules.deframer = deframer = Deframer()
         m.submodules.controller = controller = Controller(spec=self._spec, hello=hello)
         m.submodules.array = array = OscillatorArray(spec=self._spec)
@@ -80,6 +91,9 @@ class Top(wiring.Component):
             controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
             self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy),
         ]
+        if self._jitter is not None:
+            m.submodules.seeder = seeder = JitterSeeder(source=self._jitter)
+            connect(m, controller.jitter, seeder.port)
         return m
 
 

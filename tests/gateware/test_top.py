@@ -15,19 +15,22 @@ from gateware.traffic import (
     small_spec,
 )
 from pendula.contract import PHYSICS
+from pendula.contract.jitter import model_bits
 from pendula.contract.protocol import Opcode, decode_response
-from pendula.contract.registers import RegisterName
+from pendula.contract.registers import JitterCommand, RegisterName
+from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Flat, Top
 from streams import get, put, simulate
 
 
-def build(physics="quartic"):
-    return Top(spec=small_spec(physics), build_id=BUILD_ID)
+def build(physics="quartic", jitter=None):
+    return Top(spec=small_spec(physics), build_id=BUILD_ID, jitter=jitter)
 
 
 def check(top, requests, stall=0.0, seed=1):
     """Send bytes to the device; it must answer exactly what the contract says, then rest."""
-    expected = expected_answers(top.spec, b"".join(requests))
+    raw_bits = model_bits(top.jitter.ones) if top.jitter else None
+    expected = expected_answers(top.spec, b"".join(requests), raw_bits)
 
     async def source(ctx):
         await put(ctx, top.i, b"".join(requests), Random(seed), stall)
@@ -71,6 +74,38 @@ def test_damage_is_dropped_and_what_follows_is_answered(seed):
           0.05, seed)
 
 
+
+def jitter_requests(rng, commands):
+    """Return commands to a jitter seeder, after each of which all that it reports is read."""
+    names = [RegisterName.JITTER_STATUS, RegisterName.JITTER_BITS, RegisterName.SEED_LO,
+             RegisterName.SEED_HI]
+    for command in commands:
+        yield request(rng, Opcode.WRITE_REGISTER, RegisterName.JITTER_COMMAND, command)
+        yield from (request(rng, Opcode.READ_REGISTER, name) for name in names)
+        yield request(rng, Opcode.HELLO)
+
+
+@pytest.mark.parametrize("ones", [0.5, 0.78, 1.0], ids=["good", "biased", "stuck"])
+def test_jitter_seeder(ones):
+    """It draws and gathers what the contract says; at 0.78 some draws fail and some do not."""
+    draw, gather = JitterCommand
+    rng = Random(5)
+    check(build(jitter=ModelSource(ones=ones)),
+          [request(rng, Opcode.HELLO), *jitter_requests(rng, [gather, draw, gather, draw, draw]),
+           request(rng, Opcode.READ_REGISTER, RegisterName.JITTER_COMMAND)], 0.02)
+
+
+def test_jitter_seeder_changes_no_sample():
+    """A session, a draw in its midst, as the contract's device runs it."""
+    rng = Random(6)
+    requests = session(rng, "quartic")
+    requests[-20:-20] = jitter_requests(rng, [JitterCommand.DRAW])
+    check(build(jitter=ModelSource()), requests)
+
+
+def test_without_a_seeder_jitter_commands_do_nothing():
+    rng = Random(7)
+    check(build(), [*jitter_requests(rng, [*JitterCommand, 3])])
 
 
 def test_cycles_are_those_of_the_last_run():

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise
 
-__all__ = ["Seeder", "StateLayout", "StreamName"]
+__all__ = ["Seeder", "StateLayout", "StreamName", "chaskey_round"]
 
 StateLayout = data.ArrayLayout(noise.WORD_BITS, 4)
 
@@ -16,7 +16,7 @@ StreamName = data.StructLayout({"seed_lo": noise.WORD_BITS, "seed_hi": noise.WOR
 """Which noise stream."""
 
 
-def _chaskey_round(m: Module, v) -> list[Value]:
+def chaskey_round(m: Module, v) -> list[Value]:
     """Build one round (:func:`pendula.contract.noise.chaskey_round`) as combinational logic."""
     def word(value):
         signal = Signal(noise.WORD_BITS)
@@ -65,7 +65,7 @@ class Seeder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         v, following, first = Signal(StateLayout), Signal(StateLayout), Signal(StateLayout)
-        m.d.comb += [following.eq(Cat(_chaskey_round(m, v))), self.o.p.eq(first)]
+        m.d.comb += [following.eq(Cat(chaskey_round(m, v))), self.o.p.eq(first)]
         rounds = Signal(range(noise.CHASKEY_ROUNDS + 1))
         with m.FSM():
             with m.State("IDLE"):
