@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pendula.contract.numbers import Interval
 from pendula.contract.step import ALL_STEPS
-from pendula.errors import MissingExtraError, ProgramError, UrlError
+from pendula.errors import JitterError, MissingExtraError, ProgramError, UrlError
 from pendula.program import IntArray, Program, check_array
 
 __all__ = ["BACKENDS", "AbstractDevice", "Batch", "Health", "Progress", "SampleRequest",
@@ -256,6 +256,43 @@ class AbstractDevice(abc.ABC):
             raise ProgramError(f"segment must be within 0..{program.segments - 1}, not {segment}")
         return self._forces(program, checked, segment)
 
+    def draw_seed(self) -> int:
+        """Draw a 64-bit seed from jitter. Nothing uses it before it is given to :meth:`sample`.
+
+        Raises
+        ------
+        JitterError
+            If the device has no jitter seeder, or its raw bits failed a health test.
+        """
+        raise self._no_seeder()
+
+    def jitter_bits(self, count: int) -> npt.NDArray[np.uint8]:
+        """Gather raw bits of the jitter seeder, neither tested nor conditioned.
+
+        Parameters
+        ----------
+        count : int
+            Number of bits.
+
+        Returns
+        -------
+        array of uint8, shape (count,)
+            Zeros and ones, in the order in which they were sampled.
+
+        Raises
+        ------
+        JitterError
+            If the device has no jitter seeder.
+        ProgramError
+            If the number is not positive.
+        """
+        raise self._no_seeder()
+
+    def _no_seeder(self) -> JitterError:
+        return JitterError(f"device must have a jitter seeder, and {self.url} has none: give a "
+                           "seed, or open a device with a seeder, such as "
+                           "verilator://?jitter=model")
+
     def info(self) -> Mapping[str, Any]:
         """Return who the device is, as plain data."""
         return {"url": self.url, "exact": self.exact}
@@ -306,8 +343,8 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     "float": Backend("pendula.twin.float_device", "FloatDevice", options=("functions",)),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
-    "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim"),
-    "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim"),
+    "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim", ("jitter",)),
+    "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim", ("jitter",)),
 }
 
 

@@ -5,6 +5,7 @@ __all__ = [
     "ContractError",
     "DataError",
     "DeviceError",
+    "JitterError",
     "LinkError",
     "MissingExtraError",
     "ModelFileError",
@@ -60,6 +61,10 @@ class BuildError(PendulaError, RuntimeError):
 
 class LinkError(PendulaError, ConnectionError):
     """The other end of the link is silent, answers garbage, or speaks another contract."""
+
+
+class JitterError(PendulaError, RuntimeError):
+    """No seed can be drawn: the device has no jitter seeder, or its raw bits failed a test."""
 
 
 class DeviceError(PendulaError, RuntimeError):

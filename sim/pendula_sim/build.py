@@ -48,17 +48,20 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else user_cache_path("pendula", appauthor=False)
 
 
-def library_path(spec: ArraySpec, compiler: Compiler) -> Path:
+def library_path(spec: ArraySpec, compiler: Compiler, *, jitter: bool = False) -> Path:
     """Return where the library of an array is, once it is built."""
     flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *HOT_FLAGS, *COLD_FLAGS,
                        *compiler.command))
     key = digest_of([part.encode() for part in (
-        design_id(spec), _HARNESS.read_text(), _verilator_version(), compiler.identity, flags)])
+        design_id(spec, jitter=jitter), _HARNESS.read_text(), _verilator_version(),
+        compiler.identity, flags)])
     return cache_folder() / "verilator" / f"{key[:32]}.lib"
 
 
-def build_library(spec: ArraySpec) -> Path:
+def build_library(spec: ArraySpec, *, jitter: bool = False) -> Path:
     """Return the library of an array; build it where it is missing.
+
+    With `jitter`, the array has a jitter seeder whose source is a model.
 
     Raises
     ------
@@ -68,35 +71,35 @@ def build_library(spec: ArraySpec) -> Path:
         If a tool is not installed.
     """
     compiler = find_compiler()
-    library = library_path(spec, compiler)
+    library = library_path(spec, compiler, jitter=jitter)
     if library.exists():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     message = f"Building the simulator of {spec.nodes} {spec.physics.name} nodes"
     with _progress(message), FileLock(library.with_name("build.lock")):
         if not library.exists():
-            _build(spec, compiler, library)
+            _build(spec, compiler, library, jitter)
     return library
 
 
-def _build(spec: ArraySpec, compiler: Compiler, library: Path) -> None:
+def _build(spec: ArraySpec, compiler: Compiler, library: Path, jitter: bool) -> None:
     folder = library.with_suffix(".build")
     shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
     folder.mkdir()
     try:
-        sources = _verilate(_elaborate(spec, folder))
+        sources = _verilate(_elaborate(spec, folder, jitter))
         _compile(compiler, sources, folder / "library")
         (folder / "library").replace(library)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _elaborate(spec: ArraySpec, folder: Path) -> Path:
+def _elaborate(spec: ArraySpec, folder: Path, jitter: bool) -> Path:
     """Return the Verilog of an array."""
     description, verilog = folder / "spec.json", folder / "top.v"
     description.write_bytes(canonical_json(spec.describe()))
-    run_tools([sys.executable, "-m", "pendula_sim.elaborate", description, design_id(spec),
-               verilog])
+    run_tools([sys.executable, "-m", "pendula_sim.elaborate", description,
+               design_id(spec, jitter=jitter), verilog, *["jitter"] * jitter])
     return verilog
 
 

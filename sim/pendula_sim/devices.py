@@ -3,6 +3,7 @@
 import abc
 
 from pendula.contract.spec import ArraySpec
+from pendula.errors import UrlError
 from pendula.link.client import Client
 from pendula.link.link_device import LinkDevice
 from pendula_sim.design import DEFAULT_SPEC
@@ -21,10 +22,20 @@ class SimulatedDevice(LinkDevice):
     ----------
     url : str
         Address that the device was opened with.
+    jitter : str
+        Jitter seeder: ``model`` for one whose source is a model, or empty for none.
+
+    Raises
+    ------
+    UrlError
+        If `jitter` is something else.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, jitter: str = "") -> None:
         super().__init__(url)
+        if jitter not in ("", "model"):
+            raise UrlError(f"jitter of a simulated device must be model, not {jitter!r}")
+        self._jitter = bool(jitter)
         self._spec: ArraySpec | None = None
 
     @abc.abstractmethod

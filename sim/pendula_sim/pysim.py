@@ -6,6 +6,7 @@ from typing import Any
 from amaranth.sim import Simulator
 
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Top
 from pendula_sim.design import design_id
 from pendula_sim.devices import SimulatedDevice
@@ -76,4 +77,5 @@ class PysimDevice(SimulatedDevice):
     """The gateware in Amaranth's simulator."""
 
     def _start(self, spec: ArraySpec) -> PysimEngine:
-        return PysimEngine(Top(spec=spec, build_id=design_id(spec)))
+        return PysimEngine(Top(spec=spec, build_id=design_id(spec, jitter=self._jitter),
+                               jitter=ModelSource() if self._jitter else None))

@@ -2,17 +2,18 @@
 
 import itertools
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pendula.contract import ArraySpec, InitialState, Memory, get_physics
+from pendula.contract import ArraySpec, InitialState, Memory, get_physics, jitter
 from pendula.contract.protocol import Opcode
 from pendula.contract.registers import RegisterName
 from pendula.contract.step import forces, pixel, run_sample
-from pendula.errors import LinkError, ProgramError
+from pendula.errors import JitterError, LinkError, ProgramError
 from pendula.link import link_device
 from pendula.link.link_device import decode_signed
 from pendula.program import Program, random_program
@@ -137,6 +138,60 @@ def test_a_faulty_link_gives_the_right_samples_or_an_error(ways_out, ways_back):
     runs = [run_sample(program, 1, index) for index in range(6)]
     assert batch.values.tolist() == [run.x for run in runs]
     assert batch.saturations == sum(run.saturations for run in runs)
+
+
+def make_jitter_device(program: Program, ones: float = 0.5, **faults) -> ResponderDevice:
+    return ResponderDevice(FaultyTransport(
+        Responder(program.spec, jitter.model_bits(ones)), **faults))
+
+
+def test_a_seed_and_raw_bits_come_from_the_jitter_seeder(program):
+    dev = make_jitter_device(program)
+    raw_bits = jitter.model_bits()
+    assert dev.jitter_bits(3).tolist() == [*islice(raw_bits, 32)][:3]
+    for _ in range(2):
+        assert dev.draw_seed() == jitter.draw_seed([*islice(raw_bits, jitter.RAW_BITS)])[1]
+    assert dev.jitter_bits(64).tolist() == [*islice(raw_bits, 64)]
+    log = dev.transport.responder.log
+    log.clear()
+    dev.load(program)
+    dev.sample(1, seed=1)
+    assert RegisterName.JITTER_COMMAND not in {
+        arguments[0] for opcode, arguments in log if opcode is Opcode.WRITE_REGISTER}
+
+
+@settings(max_examples=40)
+@given(faults, faults)
+def test_a_faulty_link_gives_the_seed_that_the_device_reports_or_an_error(ways_out, ways_back):
+    dev = make_jitter_device(make_program(), faults=ways_out, reply_faults=ways_back)
+    try:
+        seed = dev.draw_seed()
+    except LinkError:
+        return
+    assert seed == dev.transport.responder.jitter_seed != 0
+
+
+def test_a_seeder_that_fails_its_tests_gives_no_seed(program):
+    dev = make_jitter_device(program, ones=0.0)
+    message = r"health tests, not fail REPETITION\|PROPORTION, so there is no seed: give one"
+    with pytest.raises(JitterError, match=message):
+        dev.draw_seed()
+    assert not dev.jitter_bits(50).any()
+
+
+def test_without_a_seeder_nothing_is_drawn(program):
+    dev = make_device(program)
+    for ask in (dev.draw_seed, lambda: dev.jitter_bits(8)):
+        with pytest.raises(JitterError, match=r"must have a jitter seeder, and test:// has none"):
+            ask()
+    assert {opcode for opcode, _ in dev.transport.responder.log} <= {
+        Opcode.HELLO, Opcode.READ_REGISTER}
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_raw_bits_are_at_least_one(program, count):
+    with pytest.raises(ProgramError, match=f"raw bits must be positive, not {count}"):
+        make_jitter_device(program).jitter_bits(count)
 
 
 def test_a_broken_chain_is_an_error():

@@ -77,6 +77,11 @@ def test_the_key_covers_the_spec(other):
     assert library_path(SPEC, GXX) != library_path(other, GXX)
 
 
+def test_the_key_covers_the_jitter_seeder():
+    assert library_path(SPEC, GXX, jitter=True) != library_path(SPEC, GXX)
+    assert library_path(SPEC, GXX, jitter=True) == library_path(SPEC, GXX, jitter=True)
+
+
 def test_the_key_covers_the_compiler():
     before = library_path(SPEC, GXX)
     assert library_path(SPEC, replace(GXX, identity="g++ 13")) != before

@@ -8,6 +8,7 @@ import pytest
 
 from pendula.contract import CONTRACT_ID, ArraySpec, get_physics
 from pendula.device import AbstractDevice, open_device
+from pendula.errors import UrlError
 from pendula.link.link_device import LinkDevice
 from pendula.program import random_program
 from pendula_sim.design import DEFAULT_SPEC, design_id
@@ -40,6 +41,20 @@ def test_another_array_gets_a_simulation_of_its_own(device, change):
     client = load(device, SPEC)
     assert load(device, replace(SPEC, **change)) is not client
     assert device.program.spec == replace(SPEC, **change)
+
+
+@pytest.mark.parametrize("url", ["pysim://", "verilator://"])
+def test_a_jitter_seeder_is_a_model_or_none(url):
+    with pytest.raises(UrlError, match="jitter of a simulated device must be model, not 'ecp5'"):
+        open_device(f"{url}?jitter=ecp5")
+
+
+def test_a_jitter_seeder_makes_another_build():
+    with open_device("pysim://?jitter=model") as device:
+        info = device.info()
+    assert info["jitter_rings"] == 1
+    assert info["build_id"] == design_id(DEFAULT_SPEC, jitter=True)[:16]
+    assert info["build_id"] != design_id(DEFAULT_SPEC)[:16]
 
 
 def test_info_without_a_program_describes_the_default_array(device):

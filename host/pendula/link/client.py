@@ -111,9 +111,12 @@ class Client:
         """Ask who the device is."""
         return Hello.decode(self._request(Opcode.HELLO))
 
-    def read_register(self, name: RegisterName) -> int:
-        """Return a register as an unsigned 32-bit number."""
-        body = self._request(Opcode.READ_REGISTER, name)
+    def read_register(self, name: RegisterName, *, cycles: int = 0) -> int:
+        """Return a register as an unsigned 32-bit number.
+
+        The device may need `cycles` clock cycles before, for what it was told to do last.
+        """
+        body = self._request(Opcode.READ_REGISTER, name, cycles=cycles)
         return struct.unpack(RESPONSE_BODY[Opcode.READ_REGISTER], body)[0]
 
     def write_register(self, name: RegisterName, value: int) -> None:

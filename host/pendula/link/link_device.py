@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pendula.contract import CONTRACT_ID, PHYSICS
+from pendula.contract import CONTRACT_ID, PHYSICS, jitter
 from pendula.contract.memory import Memory
 from pendula.contract.protocol import Hello, force_bytes, state_bytes
-from pendula.contract.registers import REGISTER_BITS, Readout, RegisterName
+from pendula.contract.registers import (
+    REGISTER_BITS,
+    JitterCommand,
+    JitterStatus,
+    Readout,
+    RegisterName,
+)
 from pendula.contract.spec import ArraySpec
 from pendula.contract.step import InitialState
 from pendula.device import AbstractDevice, Batch, NodeMemory, Progress, SampleRequest
-from pendula.errors import LinkError, ProgramError
+from pendula.errors import JitterError, LinkError, ProgramError
 from pendula.images import node_image, program_images
 from pendula.link.client import Client
 from pendula.program import IntArray, Program
@@ -87,14 +93,49 @@ class LinkDevice(AbstractDevice):
             raise ProgramError(f"{self.url} is not connected: call load() first")
         return self._client
 
+    def _reattach(self) -> tuple[Client, Hello]:
+        """Return client and HELLO of the device, whether or not it has a program."""
+        return self._attach(self._program.spec if self._program else None)
+
     def info(self) -> Mapping[str, Any]:
         """Return who the device is, as plain data: its HELLO."""
-        program = self._program
-        _, hello = self._attach(program.spec if program else None)
+        _, hello = self._reattach()
         plain = {name: value.hex() if isinstance(value, bytes) else value
                  for name, value in asdict(hello).items()}
         names = {physics.code: name for name, physics in PHYSICS.items()}
         return {**super().info(), **plain, "physics": names.get(hello.physics, "unknown")}
+
+    def draw_seed(self) -> int:
+        """Draw a 64-bit seed from jitter; HELLO reports it until the next draw."""
+        client = self._jitter_client()
+        client.write_register(RegisterName.JITTER_COMMAND, JitterCommand.DRAW)
+        status = JitterStatus(client.read_register(
+            RegisterName.JITTER_STATUS, cycles=jitter.RAW_BITS * jitter.SAMPLE_CYCLES))
+        if JitterStatus.HEALTHY not in status:
+            failed = status & ~JitterStatus.PRESENT
+            raise JitterError(f"raw bits of the jitter seeder of {self.url} must pass the health "
+                              f"tests, not fail {failed.name or 'unnamed ones'}, so there is no "
+                              "seed: give one; a seeder that fails again is defective")
+        return client.hello().jitter_seed
+
+    def jitter_bits(self, count: int) -> npt.NDArray[np.uint8]:
+        """Gather raw bits of the jitter seeder, :data:`REGISTER_BITS` at a time."""
+        if count < 1:
+            raise ProgramError(f"Number of raw bits must be positive, not {count}")
+        client = self._jitter_client()
+        words = []
+        for _ in range(0, count, REGISTER_BITS):
+            client.write_register(RegisterName.JITTER_COMMAND, JitterCommand.GATHER)
+            words.append(client.read_register(
+                RegisterName.JITTER_BITS, cycles=REGISTER_BITS * jitter.SAMPLE_CYCLES))
+        data = np.array(words, "<u4").view(np.uint8)
+        return np.unpackbits(data, bitorder="little", count=count)
+
+    def _jitter_client(self) -> Client:
+        client, hello = self._reattach()
+        if not hello.jitter_rings:
+            raise self._no_seeder()
+        return client
 
     def close(self) -> None:
         """Release the device; it has no program then."""
