@@ -40,6 +40,8 @@ def failing(monkeypatch):
     (["sample", "no-such-model", "-o", "x.npz"], "not 'no-such-model'"),
     (["sample", "m", "-n", "0", "-o", "x.npz"], "Number of samples must be positive, not 0"),
     (["sample", "m", "--seed", "-1", "-o", "x.npz"], "Seed must be within"),
+    (["sample", "m", "--seed", "dice", "-o", "x"], "'dice' is not a valid integer, and not 'ji"),
+    (["info", "pysim://?jitter=dice"], "must be model, not 'dice'"),
 ], ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message):
     code, out, err = run(*arguments)
@@ -107,6 +109,11 @@ def test_info_with_a_model(model):
     facts = json.loads(run("info", "twin://", "--model", str(path), "--json")[1])
     assert facts["program"] == program.digest
     assert facts["steps"] == program.total_steps
+
+
+def test_info_shows_rings_and_the_last_seed():
+    facts = json.loads(run("info", "pysim://?jitter=model", "--json")[1])
+    assert (facts["jitter_rings"], facts["jitter_seed"]) == (1, 0)
 
 
 def test_starting_imports_nothing_heavy():

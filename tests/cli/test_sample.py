@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from pendula import cli
+from pendula.contract.jitter import RAW_BITS, draw_seed, model_bits
 from pendula.contract.step import pixel, run_sample
 from pendula.device import AbstractDevice, open_device
 from pendula.modelfile import save
@@ -164,6 +166,55 @@ def test_an_output_that_cannot_be_written_is_noticed_before_the_run(model, tmp_p
     path, _ = model
     code, _, err = run("sample", path, "-o", tmp_path / "nowhere" / "S.npz")
     assert (code, f"folder {tmp_path / 'nowhere'} must exist" in err) == (2, True)
+
+
+JITTER = ["--device", "pysim://?jitter=model", "--seed", "jitter", "-n", 2]
+
+
+def test_a_drawn_seed_is_printed_and_kept_and_repeats_the_run(model, tmp_path):
+    path, _ = model
+    drawn, again = tmp_path / "drawn.npz", tmp_path / "again.npz"
+    code, out, err = run("sample", path, *JITTER, "-o", drawn, "--json")
+    seed = json.loads(out)["seed"]
+    _, expected = draw_seed([*islice(model_bits(), RAW_BITS)])
+    assert (code, seed) == (0, expected)
+    assert err == f"Seed {seed}, drawn from jitter; --seed {seed} repeats this run\n"
+    assert run("sample", path, "--device", "twin://", "--seed", seed, "-n", 2, "-o", again)[0] == 0
+    with np.load(drawn) as first, np.load(again) as second:
+        assert int(first["seed"]) == seed
+        differ = {name for name in first if not np.array_equal(first[name], second[name])}
+    assert differ == {"device"}
+
+
+def test_the_seed_of_every_run_is_reported(model, tmp_path):
+    path, _ = model
+    out = run("sample", path, "--device", "twin://", "--seed", 7, "-n", 1, "-o",
+              tmp_path / "S.npz")[1]
+    assert "seed 7" in [" ".join(line.split()) for line in out.splitlines()]
+
+
+def test_an_interrupted_run_says_how_it_goes_on_with_the_drawn_seed(monkeypatch, model, tmp_path):
+    path, _ = model
+    output = tmp_path / "S.npz"
+    with monkeypatch.context() as patch:
+        fail_after(patch, 1, KeyboardInterrupt())
+        code, _, err = run("sample", path, *JITTER[:-1], 20, "-o", output)
+    assert code == 130
+    seed = err.split()[1].rstrip(",")
+    assert f"16 of 20 samples are kept in {output}.partial; " in err
+    assert f"the same command with --seed {seed} goes on from there" in err
+    assert run("sample", path, "--device", "pysim://?jitter=model", "--seed", seed, "-n", 20, "-o",
+               output)[0] == 0
+
+
+@pytest.mark.parametrize("url", ["float://", "twin://", "pysim://"])
+def test_a_device_without_a_seeder_is_told_apart(model, tmp_path, url):
+    path, _ = model
+    code, out, err = run("sample", path, "--device", url, "--seed", "jitter", "-o",
+                         tmp_path / "S.npz")
+    assert (code, out) == (2, "")
+    assert f"{url} has none: give a seed, or open a device with a seeder" in err
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")

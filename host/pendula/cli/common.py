@@ -4,18 +4,37 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from pendula.device import Progress
 
-__all__ = ["check_folder", "device_option", "emit", "json_option", "output_option",
-           "progress_bar"]
+__all__ = ["JITTER", "SeedType", "check_folder", "device_option", "emit", "json_option",
+           "output_option", "progress_bar"]
+
+JITTER: Literal["jitter"] = "jitter"
+"""What stands for a seed that the device draws."""
 
 device_option = click.option(
     "--device", "url", metavar="URL", default="verilator://", show_default=True,
-    help="Device that runs the model: float://, twin://, pysim:// or verilator://.")
+    help="Device that runs the model: float://, twin://, pysim:// or verilator://; "
+         "verilator://?jitter=model adds a jitter seeder.")
+
+
+class SeedType(click.ParamType):
+    """A seed, or :data:`JITTER`."""
+
+    name = f"integer|{JITTER}"
+
+    def convert(self, value: Any, param: click.Parameter | None,
+                ctx: click.Context | None) -> int | Literal["jitter"]:
+        """Return the seed that a text names."""
+        try:
+            return JITTER if value == JITTER else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a valid integer, and not {JITTER!r}.", param, ctx)
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a script.")
 

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import numpy as np
 
 from pendula import modelfile
 from pendula.cli.common import (
+    JITTER,
+    SeedType,
     device_option,
     emit,
     json_option,
@@ -33,44 +36,59 @@ _BATCH_S = 1.0       # batches grow until one takes this long: what an interrupt
 @device_option
 @click.option("-n", "--count", type=int, default=256, show_default=True,
               help="Number of samples.")
-@click.option("--seed", type=int, default=0, show_default=True, help="64-bit seed of the noise.")
+@click.option("--seed", type=SeedType(), default=0, show_default=True,
+              help=f"64-bit seed of the noise, or {JITTER}: let the device draw one and print it.")
 @click.option("--first", type=int, default=0, show_default=True,
               help="Index of the first sample; sample i depends on model, seed and i alone.")
 @click.option("--raw", is_flag=True, help="Raw states instead of 8-bit pixels.")
 @click.option("--hidden", is_flag=True, help="All nodes instead of the visible ones.")
 @output_option("File to write (.npz).")
 @json_option
-def command(model: str, url: str, count: int, seed: int, first: int, raw: bool, hidden: bool,
-            output: Path, as_json: bool) -> None:
+def command(model: str, url: str, count: int, seed: int | Literal["jitter"], first: int, raw: bool,
+            hidden: bool, output: Path, as_json: bool) -> None:
     """Draw samples of MODEL, a file or a shipped model, into an .npz file.
 
     The file holds `values` (samples x nodes), `saturations` and what was asked for. Finished
     samples of a long run are kept beside it in OUTPUT.partial: after an interruption the same
-    command goes on from there, and ends with the same file.
+    command goes on from there, and ends with the same file; where the device drew the seed, with
+    the seed that was printed.
 
     \b
     Examples:
       pendula sample digits -n 256 --seed 1 -o samples.npz
       pendula sample my.pendula --device twin:// -n 100000 --raw -o states.npz
+      pendula sample digits --device verilator://?jitter=model --seed jitter -o samples.npz
     """
-    request = SampleRequest(count=count, seed=seed, first=first, pixels=not raw, hidden=hidden)
+    request = SampleRequest(count=count, seed=0 if seed == JITTER else seed, first=first,
+                            pixels=not raw, hidden=hidden)
     program = modelfile.load(model)
-    with open_device(url) as device, _open_partial(output, program, request, device) as partial:
-        device.load(program)
-        try:
-            with progress_bar("Sampling", count) as progress:
-                _draw(device, program, request, partial, progress)
-        except KeyboardInterrupt:
-            click.echo(f"{partial.count} of {count} samples are kept in {partial.path}; "
-                       "the same command goes on from there", err=True)
-            raise
-        arrays: dict[str, Any] = {"values": partial.values, "saturations": partial.saturations,
-                                  **_describe(program, request, device)}
-        with replacing(output) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
-        partial.remove()
-        emit({"output": str(output), "samples": count, "program": program.digest,
-              "saturations": partial.saturations, **_report(device)}, as_json)
+    with open_device(url) as device:
+        if seed == JITTER:
+            request = _with_drawn_seed(device, program, request)
+        with _open_partial(output, program, request, device) as partial:
+            if seed != JITTER:      # drawing a seed has loaded it
+                device.load(program)
+            _draw(device, program, request, partial)
+            _write(output, {"values": partial.values, "saturations": partial.saturations,
+                            **_describe(program, request, device)})
+            partial.remove()
+        emit({"output": str(output), "samples": count, "seed": request.seed,
+              "program": program.digest, "saturations": partial.saturations, **_report(device)},
+             as_json)
+
+
+def _with_drawn_seed(device: AbstractDevice, program: Program,
+                     request: SampleRequest) -> SampleRequest:
+    """Load a program, draw a seed, and say which."""
+    device.load(program)
+    seed = device.draw_seed()
+    click.echo(f"Seed {seed}, drawn from jitter; --seed {seed} repeats this run", err=True)
+    return replace(request, seed=seed)
+
+
+def _write(output: Path, arrays: dict[str, Any]) -> None:
+    with replacing(output) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def _describe(program: Program, request: SampleRequest, device: AbstractDevice) -> dict[str, Any]:
@@ -109,7 +127,19 @@ def _batches(program: Program, request: SampleRequest, done: int) -> Iterator[tu
 
 
 def _draw(device: AbstractDevice, program: Program, request: SampleRequest,
-          partial: PartialSamples, progress: Progress) -> None:
+          partial: PartialSamples) -> None:
+    """Draw what is missing."""
+    try:
+        with progress_bar("Sampling", request.count) as progress:
+            _draw_batches(device, program, request, partial, progress)
+    except KeyboardInterrupt:
+        click.echo(f"{partial.count} of {request.count} samples are kept in {partial.path}; "
+                   f"the same command with --seed {request.seed} goes on from there", err=True)
+        raise
+
+
+def _draw_batches(device: AbstractDevice, program: Program, request: SampleRequest,
+                  partial: PartialSamples, progress: Progress) -> None:
     progress(partial.count)
     for first, size in _batches(program, request, partial.count):
         partial.append(device.sample(size, seed=request.seed, first=first, pixels=request.pixels,
