@@ -78,8 +78,8 @@ PLAN = [
     Run(tool="TestU01", argument="crush", kind="words", order=LANES_4, reverse=True, seed=2),
     Run(tool="TestU01", argument="rabbit", kind="draws"),
     Run(tool="TestU01", argument="alphabit", kind="draws"),
-    *(Run(tool="PractRand", argument="1GB", source="verilator://", kind="uniforms",
-          order=(streams, 4096), seed=seed) for streams, seed in ((1, 1), (4, 2))),
+    Run(tool="PractRand", argument="1GB", source="verilator://", kind="uniforms",
+        order=(4, 4096)),
 ]
 
 
