@@ -101,10 +101,11 @@ def loops(cells: Cells) -> list[int]:
     before = {name: [driver[net] for net in nets if net in driver] for name, nets in inputs.items()}
     lengths = []
     while before:
-        name, (source,) = before.popitem()
-        first, length = name, 1
-        while source != first:
-            (source,) = before.pop(source)
+        first, sources = before.popitem()
+        length = 1
+        while sources != [first]:
+            assert len(sources) == 1, f"chain of {first} is open or branches: {sources}"
+            sources = before.pop(sources[0])
             length += 1
         lengths.append(length)
     return sorted(lengths)
