@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from pendula.contract import noise
 from pendula.contract.gaussian import GAUSSIAN_LAW
+from pendula.contract.graph import NODES_HI
+from pendula.contract.memory import STEPS_BITS
 from pendula.contract.noise import (
     NoiseStream,
     draw_of,
@@ -175,3 +177,8 @@ def test_stream_iterates_over_the_generator_from_the_seeded_state() -> None:
 def test_seed_or_index_out_of_range_is_refused(seed: int, index: int, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         NoiseStream(seed, index)
+
+
+def test_no_program_outgrows_the_share_of_a_stream() -> None:
+    passes = 1 + 4096 * (2**STEPS_BITS - 1)     # of the most segments that a spec may have
+    assert NODES_HI * passes < noise.DRAWS_HI // 2
