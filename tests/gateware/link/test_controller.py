@@ -97,6 +97,36 @@ def test_jitter_commands_are_given_once_and_what_follows_waits():
     simulate(dut, bench, checks=[seeder])
 
 
+def test_a_jitter_command_is_given_when_it_is_answered_and_the_device_is_busy_until_it_ends():
+    dut = Controller(spec=SPEC, hello=HELLO)
+    given = []
+
+    async def watch(ctx):
+        while True:
+            _, _, draw = await ctx.tick().sample(dut.jitter.draw)
+            if draw:
+                given.append(1)
+                ctx.set(dut.jitter.busy, 1)
+
+    async def bench(ctx):
+        await put_packet(ctx, dut.i, content(1, Opcode.HELLO))
+        await put_packet(ctx, dut.i, content(2, Opcode.WRITE_REGISTER,
+                                             RegisterName.JITTER_COMMAND, 1))
+        for _ in range(20):
+            await ctx.tick()
+        assert not given                 # HELLO's answer is still to be sent
+        await get_packet(ctx, dut.o)
+        assert await get_packet(ctx, dut.o) == bytes((2, Status.OK))
+        for _ in range(20):
+            await ctx.tick()
+            assert ctx.get(dut.busy)     # though there is no request left
+        ctx.set(dut.jitter.busy, 0)
+        assert not ctx.get(dut.busy)
+        assert given == [1]
+
+    simulate(dut, bench, checks=[watch])
+
+
 def test_jobs_run_ahead_while_a_result_is_sent():
     dut = Controller(spec=SPEC, hello=HELLO)
 
