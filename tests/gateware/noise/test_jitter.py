@@ -89,6 +89,32 @@ def test_a_ring_is_one_closed_chain_with_one_gate(technology, inverters):
     assert place == seen[0]
 
 
+def unit_delay(technology, inverters, runs):
+    """Return the output of a ring whose cells all take one step, from all zeros on."""
+    _, table, output, inputs = TECHNOLOGIES[technology]
+    tables = [*netlist(RingOscillator(technology=technology, inverters=inverters))]
+    values, outputs = {wires[output]: 0 for _, _, wires, _ in tables}, []
+    for run in runs:
+        seen = {**values, "\\run": run, "1'0": 0}
+        for _, parameters, wires, _ in tables:
+            place = sum(seen[wires[name]] << k for k, name in enumerate(inputs))
+            values[wires[output]] = int(parameters[table].split("'")[1], 2) >> place & 1
+        outputs.append(values["\\o"])
+    return outputs
+
+
+@technologies
+@pytest.mark.parametrize("inverters", [3, 5, 11])
+def test_a_ring_rests_at_one_and_then_sends_a_single_edge_round(technology, inverters):
+    """A half period is one way round the chain, so no second edge runs along."""
+    rest, run = 2 * inverters, 8 * inverters
+    outputs = unit_delay(technology, inverters, [0] * rest + [1] * run + [0] * rest)
+    assert outputs[inverters:rest] == [1] * (rest - inverters)
+    halves = [outputs[k:k + inverters] for k in range(rest + inverters - 1, rest + run, inverters)]
+    assert halves[:7] == [[k % 2] * inverters for k in range(7)]
+    assert outputs[-inverters:] == [1] * inverters
+
+
 @technologies
 def test_a_source_has_all_its_rings(technology):
     source = RingSource(technology=technology)
