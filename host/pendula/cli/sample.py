@@ -57,7 +57,7 @@ def command(model: str, url: str, count: int, seed: int | Literal["jitter"], fir
     Examples:
       pendula sample digits -n 256 --seed 1 -o samples.npz
       pendula sample my.pendula --device twin:// -n 100000 --raw -o states.npz
-      pendula sample digits --device verilator://?jitter=model --seed jitter -o samples.npz
+      pendula sample digits --device 'verilator://?jitter=model' --seed jitter -o s.npz
     """
     request = SampleRequest(count=count, seed=0 if seed == JITTER else seed, first=first,
                             pixels=not raw, hidden=hidden)
