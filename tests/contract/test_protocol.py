@@ -95,6 +95,14 @@ def test_hello_cut_short_is_refused() -> None:
             Hello.decode(body[:length])
 
 
+def test_hello_of_another_contract_is_refused_with_both_sizes() -> None:
+    """The record grew within version 1, for jitter seeds."""
+    body = hello(ArraySpec(physics=PHYSICS["ising"], nodes=2, offsets=(1,))).encode()
+    for other in (body[:48], body + b"\0"):
+        with pytest.raises(LinkError, match=f"must have {len(body)} bytes, .* not {len(other)}: "):
+            Hello.decode(other)
+
+
 # Frames
 
 @given(st.binary(min_size=HEADER_BYTES, max_size=40))

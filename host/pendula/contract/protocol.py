@@ -161,9 +161,13 @@ class Hello:
             raise LinkError("HELLO must be answered by a Pendula, "
                             f"not with {body[:16].hex() or 'nothing'}")
         version = int.from_bytes(body[4:6], "little")
-        if version != VERSION or len(body) != struct.calcsize(cls.FORMAT):
+        if version != VERSION:
             raise LinkError(f"device speaks protocol version {version}, this host {VERSION}: "
                             "install the matching pendula or rebuild the device")
+        size = struct.calcsize(cls.FORMAT)
+        if len(body) != size:
+            raise LinkError(f"HELLO must have {size} bytes, as in the contract of this host, not "
+                            f"{len(body)}: install the matching pendula or rebuild the device")
         _, *values = struct.unpack(cls.FORMAT, body)
         return cls(**dict(zip((f.name for f in fields(cls)), values, strict=True)))
 
