@@ -6,11 +6,13 @@ __all__ = [
     "DataError",
     "DeviceError",
     "JitterError",
+    "LinkDownError",
     "LinkError",
     "MissingExtraError",
     "ModelFileError",
     "PendulaError",
     "ProgramError",
+    "SilentLinkError",
     "UrlError",
 ]
 
@@ -61,6 +63,14 @@ class BuildError(PendulaError, RuntimeError):
 
 class LinkError(PendulaError, ConnectionError):
     """The other end of the link is silent, answers garbage, or speaks another contract."""
+
+
+class LinkDownError(LinkError):
+    """The connection to the device cannot be opened, or it broke."""
+
+
+class SilentLinkError(LinkError):
+    """The connection is open, and the device gives no sound answer."""
 
 
 class JitterError(PendulaError, RuntimeError):

@@ -5,9 +5,10 @@ import abc
 from pendula.contract.spec import ArraySpec
 from pendula.errors import UrlError
 from pendula.link.client import Client
+from pendula.link.engine import AbstractEngine
 from pendula.link.link_device import LinkDevice
 from pendula_sim.design import DEFAULT_SPEC
-from pendula_sim.engine import AbstractEngine, SimulatorTransport
+from pendula_sim.engine import SimulatorTransport
 
 __all__ = ["SimulatedDevice"]
 
@@ -37,6 +38,11 @@ class SimulatedDevice(LinkDevice):
             raise UrlError(f"jitter of a simulated device must be model, not {jitter!r}")
         self._jitter = bool(jitter)
         self._spec: ArraySpec | None = None
+
+    def open_engine(self, spec: ArraySpec | None) -> AbstractEngine:
+        """Start a simulation of an array, or of the default one; the caller closes it."""
+        with self.times.measure("build"):
+            return self._start(spec or DEFAULT_SPEC)
 
     @abc.abstractmethod
     def _start(self, spec: ArraySpec) -> AbstractEngine:

@@ -1,50 +1,11 @@
-"""Simulators of the top, seen as a device at the other end of a byte link."""
+"""Simulators, seen as a device at the other end of a byte link."""
 
-import abc
-from dataclasses import dataclass
-
+from pendula.link.engine import AbstractEngine
 from pendula.link.transport import AbstractTransport
 
-__all__ = ["AbstractEngine", "Exchange", "SimulatorTransport"]
+__all__ = ["SimulatorTransport"]
 
 _MARGIN_CYCLES = 200_000     # of silence, before a busy device is given up as hung
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What happened in one call of :meth:`AbstractEngine.exchange`.
-
-    Parameters
-    ----------
-    consumed : int
-        Bytes of input that the device took.
-    output : bytes
-        Bytes that the device sent.
-    cycles : int
-        Clock cycles that were simulated.
-    idle : bool
-        Whether the device is idle: it took all input and will send nothing more.
-    """
-
-    consumed: int
-    output: bytes
-    cycles: int
-    idle: bool
-
-
-class AbstractEngine(abc.ABC):
-    """One running simulation of :class:`pendula_gateware.top.Top`."""
-
-    slice_cycles: int
-    """Cycles that take some hundredths of a second: what a call should simulate at most."""
-
-    @abc.abstractmethod
-    def exchange(self, data: bytes, max_cycles: int) -> Exchange:
-        """Feed input and simulate, while the device is busy, for `max_cycles` at most."""
-
-    @abc.abstractmethod
-    def close(self) -> None:
-        """End the simulation."""
 
 
 class SimulatorTransport(AbstractTransport):

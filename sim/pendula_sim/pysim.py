@@ -6,11 +6,11 @@ from typing import Any
 from amaranth.sim import Simulator
 
 from pendula.contract.spec import ArraySpec
+from pendula.link.engine import AbstractEngine, Exchange
 from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Top
 from pendula_sim.design import design_id
 from pendula_sim.devices import SimulatedDevice
-from pendula_sim.engine import AbstractEngine, Exchange
 
 __all__ = ["PysimDevice", "PysimEngine"]
 

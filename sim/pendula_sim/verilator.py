@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pendula.contract.spec import ArraySpec
 from pendula.errors import BuildError
+from pendula.link.engine import AbstractEngine, Exchange
 from pendula_sim.build import build_library
 from pendula_sim.devices import SimulatedDevice
-from pendula_sim.engine import AbstractEngine, Exchange
 
 __all__ = ["VerilatorDevice", "VerilatorEngine"]
 

@@ -11,10 +11,11 @@ from pendula.contract import ArraySpec
 from pendula.contract.protocol import Hello, Opcode, Status, decode_response, encode_request
 from pendula.contract.registers import RegisterName
 from pendula.link.client import Client
+from pendula.link.engine import AbstractEngine, Exchange
 from pendula_gateware.top import Top
 from pendula_sim import engine
 from pendula_sim.build import build_library
-from pendula_sim.engine import AbstractEngine, Exchange, SimulatorTransport
+from pendula_sim.engine import SimulatorTransport
 from pendula_sim.pysim import PysimEngine
 from pendula_sim.verilator import VerilatorEngine
 

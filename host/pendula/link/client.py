@@ -26,7 +26,7 @@ from pendula.contract.protocol import (
 )
 from pendula.contract.registers import RegisterName
 from pendula.device import Health
-from pendula.errors import DeviceError, LinkError
+from pendula.errors import DeviceError, LinkError, SilentLinkError
 from pendula.link.transport import AbstractTransport
 
 __all__ = ["ATTEMPTS", "Client", "RunCounters"]
@@ -88,9 +88,11 @@ class Client:
 
     Raises
     ------
-    LinkError
+    SilentLinkError
         From every request, if :data:`ATTEMPTS` attempts brought no sound answer; the message says
         what was received.
+    LinkError
+        From every request, if the answer is none of a Pendula, or the transport broke.
     DeviceError
         From every request, if the device refused it.
     """
@@ -105,11 +107,22 @@ class Client:
         """Close the transport."""
         self._transport.close()
 
+    def move_to(self, transport: AbstractTransport) -> None:
+        """Go on over another transport to the same device.
+
+        Sequence numbers go on as well, so that late answers are still told from fresh ones.
+        """
+        self._transport = transport
+        self._partial = b""
+
     # Requests
 
-    def hello(self) -> Hello:
-        """Ask who the device is."""
-        return Hello.decode(self._request(Opcode.HELLO))
+    def hello(self, *, attempts: int = ATTEMPTS, cycles: int = 0) -> Hello:
+        """Ask who the device is.
+
+        The device may need `cycles` clock cycles before, for what it was told to do last.
+        """
+        return Hello.decode(self._request(Opcode.HELLO, attempts=attempts, cycles=cycles))
 
     def read_register(self, name: RegisterName, *, cycles: int = 0) -> int:
         """Return a register as an unsigned 32-bit number.
@@ -205,10 +218,10 @@ class Client:
     # Attempts
 
     def _request(self, opcode: Opcode, *arguments: int, tail: bytes = b"",
-                 cycles: int = 0) -> bytes:
+                 cycles: int = 0, attempts: int = ATTEMPTS) -> bytes:
         """Return the body of the OK answer."""
         tally = _Tally()
-        for _ in range(ATTEMPTS):
+        for _ in range(attempts):
             sequence = self._send(opcode, *arguments, tail=tail)
             for status, body in self._answers(sequence, cycles, tally):
                 if status == Status.OK and _OK_BODY_BYTES[opcode] in (None, len(body)):
@@ -216,7 +229,7 @@ class Client:
                 _raise_refusal(opcode, status)
                 tally.foreign += 1
             self._health.retries += 1
-        raise self._silence(opcode, tally)
+        raise self._silence(opcode, tally, attempts)
 
     def _collect(self, opcode: Opcode, sequence: int, indices: range, values_bytes: int,
                  cycles: int, deliver: Callable[[int, bytes], None], tally: _Tally) -> bool:
@@ -262,9 +275,11 @@ class Client:
         self._partial = rest if len(rest) <= _NOISE_BYTES else b""
         return [frame for frame in frames if frame]
 
-    def _silence(self, opcode: Opcode, tally: _Tally) -> LinkError:
-        return LinkError(f"device gave no sound answer to {opcode.name} in {ATTEMPTS} attempts: "
-                         f"{tally}. Check the cable, the clock rate and that it is a Pendula")
+    def _silence(self, opcode: Opcode, tally: _Tally,
+                 attempts: int = ATTEMPTS) -> SilentLinkError:
+        return SilentLinkError(
+            f"device gave no sound answer to {opcode.name} in {attempts} attempts: {tally}. "
+            "Check the cable, the clock rate and that it is a Pendula")
 
 
 def _decode_frame(frame: bytes) -> tuple[int, int, bytes] | None:
