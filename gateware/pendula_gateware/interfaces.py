@@ -15,12 +15,13 @@ __all__ = [
     "ByteStream",
     "JitterPort",
     "JitterPortInterface",
-    "Job",
     "MemoryBus",
     "MemoryBusInterface",
     "Packet",
     "PacketStream",
     "RegisterValues",
+    "job_shape",
+    "lane_shape",
     "register_shape",
     "row_shape",
 ]
@@ -38,9 +39,18 @@ Packet = data.StructLayout({"data": Byte, "last": 1})
 PacketStream = stream.Signature(Packet)
 
 
-Job = data.StructLayout({"force": 1, "index": 32})
-"""What the array does next: draw the sample `index`, or where `force` is set, evaluate the forces
-of the segment `index`."""
+def lane_shape(lanes: int) -> Shape:
+    """Return the shape of a lane's number; never of zero bits, which Verilog cannot say."""
+    return Shape.cast(range(max(2, lanes)))
+
+
+def job_shape(lanes: int) -> data.StructLayout:
+    """Return what the array does next.
+
+    It draws samples from `index` on, `more` of them beside the first, one a lane; or where `force`
+    is set, it evaluates the forces of the segment `index`, once.
+    """
+    return data.StructLayout({"force": 1, "index": 32, "more": lane_shape(lanes)})
 
 
 class JitterPortInterface(wiring.PureInterface):

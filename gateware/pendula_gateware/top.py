@@ -16,10 +16,7 @@ from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
 from pendula_gateware.noise.jitter import JitterSeeder, ModelSource, RingSource
 
-__all__ = ["LANES", "Flat", "Top"]
-
-LANES = 1
-"""Lanes of the array."""
+__all__ = ["Flat", "Top"]
 
 
 class Top(wiring.Component):
@@ -31,6 +28,8 @@ class Top(wiring.Component):
         Array to build.
     build_id : str
         Hexadecimal digest that HELLO reports, of at least 8 bytes.
+    lanes : int
+        Samples drawn side by side.
     jitter : RingSource or ModelSource, optional
         Source of a jitter seeder; there is none without it. Its seeds are only offered: noise
         comes from the SEED registers alone.
@@ -50,9 +49,10 @@ class Top(wiring.Component):
     o: stream.Interface
     busy: Signal
 
-    def __init__(self, *, spec: ArraySpec, build_id: str,
+    def __init__(self, *, spec: ArraySpec, build_id: str, lanes: int = 1,
                  jitter: RingSource | ModelSource | None = None) -> None:
         self._spec, self._build_id, self._jitter = spec, build_id, jitter
+        self._lanes = lanes
         super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1)})
 
     @property
@@ -66,17 +66,22 @@ class Top(wiring.Component):
         return self._build_id
 
     @property
+    def lanes(self) -> int:
+        """Samples drawn side by side."""
+        return self._lanes
+
+    @property
     def jitter(self) -> RingSource | ModelSource | None:
         """Source of the jitter seeder."""
         return self._jitter
 
     def elaborate(self, platform):
         m = Module()
-        hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id, lanes=LANES,
-                         jitter_rings=self._jitter.rings if self._jitter else 0)
+        hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id,
+                         lanes=self._lanes, jitter_rings=self._jitter.rings if self._jitter else 0)
         m.submodules.deframer = deframer = Deframer()
         m.submodules.controller = controller = Controller(spec=self._spec, hello=hello)
-        m.submodules.array = array = OscillatorArray(spec=self._spec)
+        m.submodules.array = array = OscillatorArray(spec=self._spec, lanes=self._lanes)
         m.submodules.framer = framer = Framer()
         connect(m, flipped(self.i), deframer.i)
         connect(m, deframer.o, controller.i)

@@ -343,8 +343,9 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     "float": Backend("pendula.twin.float_device", "FloatDevice", options=("functions",)),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
-    "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim", ("jitter",)),
-    "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim", ("jitter",)),
+    "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim", ("lanes", "jitter")),
+    "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim",
+                         ("lanes", "jitter")),
 }
 
 

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,7 +20,14 @@ from pendula.contract.digest import canonical_json
 from pendula.contract.spec import ArraySpec
 from pendula.errors import MissingExtraError
 from pendula_sim.compiler import Compiler, find_compiler, run_tools
-from pendula_sim.design import design_id, digest_of, package_version, source_folder
+from pendula_sim.design import (
+    PLAIN,
+    Options,
+    design_id,
+    digest_of,
+    package_version,
+    source_folder,
+)
 
 __all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "cache_folder", "library_path"]
 
@@ -48,20 +56,18 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else user_cache_path("pendula", appauthor=False)
 
 
-def library_path(spec: ArraySpec, compiler: Compiler, *, jitter: bool = False) -> Path:
+def library_path(spec: ArraySpec, compiler: Compiler, options: Options = PLAIN) -> Path:
     """Return where the library of an array is, once it is built."""
     flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *HOT_FLAGS, *COLD_FLAGS,
                        *compiler.command))
     key = digest_of([part.encode() for part in (
-        design_id(spec, jitter=jitter), _HARNESS.read_text(), _verilator_version(),
+        design_id(spec, options), _HARNESS.read_text(), _verilator_version(),
         compiler.identity, flags)])
     return cache_folder() / "verilator" / f"{key[:32]}.lib"
 
 
-def build_library(spec: ArraySpec, *, jitter: bool = False) -> Path:
+def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:
     """Return the library of an array; build it where it is missing.
-
-    With `jitter`, the array has a jitter seeder whose source is a model.
 
     Raises
     ------
@@ -71,35 +77,36 @@ def build_library(spec: ArraySpec, *, jitter: bool = False) -> Path:
         If a tool is not installed.
     """
     compiler = find_compiler()
-    library = library_path(spec, compiler, jitter=jitter)
+    library = library_path(spec, compiler, options)
     if library.exists():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
-    message = f"Building the simulator of {spec.nodes} {spec.physics.name} nodes"
+    lanes = f" in {options.lanes} lanes" if options.lanes > 1 else ""
+    message = f"Building the simulator of {spec.nodes} {spec.physics.name} nodes{lanes}"
     with _progress(message), FileLock(library.with_name("build.lock")):
         if not library.exists():
-            _build(spec, compiler, library, jitter)
+            _build(spec, compiler, library, options)
     return library
 
 
-def _build(spec: ArraySpec, compiler: Compiler, library: Path, jitter: bool) -> None:
+def _build(spec: ArraySpec, compiler: Compiler, library: Path, options: Options) -> None:
     folder = library.with_suffix(".build")
     shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
     folder.mkdir()
     try:
-        sources = _verilate(_elaborate(spec, folder, jitter))
+        sources = _verilate(_elaborate(spec, options, folder))
         _compile(compiler, sources, folder / "library")
         (folder / "library").replace(library)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _elaborate(spec: ArraySpec, folder: Path, jitter: bool) -> Path:
+def _elaborate(spec: ArraySpec, options: Options, folder: Path) -> Path:
     """Return the Verilog of an array."""
-    description, verilog = folder / "spec.json", folder / "top.v"
-    description.write_bytes(canonical_json(spec.describe()))
+    description, verilog = folder / "design.json", folder / "top.v"
+    description.write_bytes(canonical_json({"spec": spec.describe(), "options": asdict(options)}))
     run_tools([sys.executable, "-m", "pendula_sim.elaborate", description,
-               design_id(spec, jitter=jitter), verilog, *["jitter"] * jitter])
+               design_id(spec, options), verilog])
     return verilog
 
 

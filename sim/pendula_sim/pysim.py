@@ -7,10 +7,10 @@ from amaranth.sim import Simulator
 
 from pendula.contract.spec import ArraySpec
 from pendula.link.engine import AbstractEngine, Exchange
-from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Top
 from pendula_sim.design import design_id
 from pendula_sim.devices import SimulatedDevice
+from pendula_sim.elaborate import make_top
 
 __all__ = ["PysimDevice", "PysimEngine"]
 
@@ -77,5 +77,4 @@ class PysimDevice(SimulatedDevice):
     """The gateware in Amaranth's simulator."""
 
     def _start(self, spec: ArraySpec) -> PysimEngine:
-        return PysimEngine(Top(spec=spec, build_id=design_id(spec, jitter=self._jitter),
-                               jitter=ModelSource() if self._jitter else None))
+        return PysimEngine(make_top(spec, self._options, design_id(spec, self._options)))

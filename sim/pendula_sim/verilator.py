@@ -85,4 +85,4 @@ class VerilatorDevice(SimulatedDevice):
     """The gateware compiled by Verilator; built on first use, then taken from a cache."""
 
     def _start(self, spec: ArraySpec) -> VerilatorEngine:
-        return VerilatorEngine(build_library(spec, jitter=self._jitter))
+        return VerilatorEngine(build_library(spec, self._options))

@@ -18,6 +18,7 @@ from pendula.errors import BuildError, MissingExtraError
 from pendula_sim import build, compiler, design
 from pendula_sim.build import build_library, cache_folder, library_path
 from pendula_sim.compiler import Compiler, find_compiler
+from pendula_sim.design import Options
 from pendula_sim.elaborate import main as elaborate
 from pendula_sim.verilator import VerilatorEngine
 
@@ -77,9 +78,10 @@ def test_the_key_covers_the_spec(other):
     assert library_path(SPEC, GXX) != library_path(other, GXX)
 
 
-def test_the_key_covers_the_jitter_seeder():
-    assert library_path(SPEC, GXX, jitter=True) != library_path(SPEC, GXX)
-    assert library_path(SPEC, GXX, jitter=True) == library_path(SPEC, GXX, jitter=True)
+@pytest.mark.parametrize("options", [Options(jitter=True), Options(lanes=2)])
+def test_the_key_covers_the_options(options):
+    assert library_path(SPEC, GXX, options) != library_path(SPEC, GXX)
+    assert library_path(SPEC, GXX, options) == library_path(SPEC, GXX, replace(options))
 
 
 def test_the_key_covers_the_compiler():

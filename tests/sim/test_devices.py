@@ -11,7 +11,7 @@ from pendula.device import AbstractDevice, open_device
 from pendula.errors import UrlError
 from pendula.link.link_device import LinkDevice
 from pendula.program import random_program
-from pendula_sim.design import DEFAULT_SPEC, design_id
+from pendula_sim.design import DEFAULT_SPEC, Options, design_id
 
 SPEC = ArraySpec(physics=get_physics("ising"), nodes=2, offsets=(1,), segments=2, table_bits=3)
 
@@ -49,11 +49,25 @@ def test_a_jitter_seeder_is_a_model_or_none(url):
         open_device(f"{url}?jitter=ecp5")
 
 
+@pytest.mark.parametrize("lanes", ["0", "65", "-1", "two", "", "1.0"])
+def test_lanes_are_within_their_bound(lanes):
+    with pytest.raises(UrlError, match=rf"lanes of a simulated device must be within 1\.\.64, "
+                                       rf"not '{lanes}'"):
+        open_device(f"verilator://?lanes={lanes}")
+
+
+def test_lanes_are_reported():
+    with open_device("pysim://?lanes=3") as device:
+        info = device.info()
+    assert info["lanes"] == 3
+    assert info["build_id"] == design_id(DEFAULT_SPEC, Options(lanes=3))[:16]
+
+
 def test_a_jitter_seeder_makes_another_build():
     with open_device("pysim://?jitter=model") as device:
         info = device.info()
     assert info["jitter_rings"] == 1
-    assert info["build_id"] == design_id(DEFAULT_SPEC, jitter=True)[:16]
+    assert info["build_id"] == design_id(DEFAULT_SPEC, Options(jitter=True))[:16]
     assert info["build_id"] != design_id(DEFAULT_SPEC)[:16]
 
 

@@ -14,9 +14,10 @@ from pendula.contract.step import ALL_STEPS, forces, pixel, run_sample
 from pendula.device import AbstractDevice, Batch
 from pendula.program import Program, random_program
 
-EXACT = ["twin://", "pysim://", "verilator://"]
-
-SLOW_ARRAYS = ("kuramoto", "quartic", "ising")       # those that Amaranth's simulator runs too
+EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
+         "verilator://?lanes=3": ("kuramoto", "quartic", "ising"),
+         "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",)}
+"""Devices, and the arrays that they run."""
 
 
 @dataclass
@@ -40,8 +41,8 @@ class Case:
 
 def cases() -> list[Any]:
     return [pytest.param((url, name), id=f"{url}-{name}",
-                         marks=[pytest.mark.verilator] * (url == "verilator://"))
-            for name in ARRAYS for url in EXACT if url != "pysim://" or name in SLOW_ARRAYS]
+                         marks=[pytest.mark.verilator] * url.startswith("verilator"))
+            for name in ARRAYS for url, names in EXACT.items() if name in names]
 
 
 @pytest.fixture(scope="module", params=cases())
@@ -128,8 +129,18 @@ def test_chains_start_from_the_state_before(case):
     check(program, case.device.sample(1, seed=1, first=3, hidden=True), kept=state)
 
 
-@pytest.mark.parametrize("url", [url for url in EXACT if url != "verilator://"] + [
-    pytest.param("verilator://", marks=pytest.mark.verilator)])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_chain_goes_on_from_a_batch(case, count):
+    """From its last sample, in whatever lane that was drawn."""
+    program = case.load()
+    state = check(program, case.device.sample(count, seed=1, hidden=True))
+    program = case.load(InitialState.KEEP)
+    check(program, case.device.sample(2, seed=1, first=9, hidden=True), kept=state)
+
+
+@pytest.mark.parametrize("url", [
+    pytest.param(url, marks=[pytest.mark.verilator] * url.startswith("verilator"))
+    for url in EXACT])
 def test_a_chain_starts_at_zero_after_opening(url):
     spec = ARRAYS["narrow"]
     with pendula.open(url) as device:
@@ -166,7 +177,7 @@ def test_noiseless_programs_are_deterministic_flows(case):
 
 
 @pytest.mark.verilator
-@pytest.mark.parametrize("name", SLOW_ARRAYS)
+@pytest.mark.parametrize("name", EXACT["pysim://"])
 def test_both_simulators_count_the_same_cycles(name):
     cycles = []
     for url in ("pysim://", "verilator://"):

@@ -1,10 +1,11 @@
-"""The array: sequencer, shared memories, one lane and the readout."""
+"""The array: sequencer, shared memories, lanes and the readout."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract.memory import Memory
+from pendula.contract.protocol import LANES_HI
 from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.lane import Lane
@@ -14,14 +15,14 @@ from pendula_gateware.array.sequencer import Sequencer
 from pendula_gateware.array.shapes import shared_shape, token_shape
 from pendula_gateware.array.store import RowStore
 from pendula_gateware.interfaces import (
-    Job,
     MemoryBus,
     MemoryBusInterface,
     PacketStream,
     RegisterValues,
+    job_shape,
 )
-from pendula_gateware.noise.seeder import Seeder
-from pendula_gateware.numeric.delay import DelayLine
+from pendula_gateware.noise.seeder import SeedBank
+from pendula_gateware.numeric.delay import DelayLine, delayed
 
 __all__ = ["OscillatorArray", "SharedRows"]
 
@@ -82,19 +83,21 @@ class SharedRows(ArrayPart):
 
 
 class OscillatorArray(ArrayPart):
-    """Coupled oscillators, one sample at a time, one node a cycle.
+    """Coupled oscillators: a sample a lane at a time, a node a lane and cycle.
 
     Parameters
     ----------
     spec : ArraySpec
         Array.
+    lanes : int
+        Samples drawn side by side, in lockstep on one stream of parameters.
 
     Members
     -------
-    job : :py:`In(stream.Signature(Job))`
-        Draw a sample, or evaluate the forces of the uploaded state.
+    job : :py:`In(stream.Signature(job_shape(lanes)))`
+        Draw samples, or evaluate the forces of the uploaded state.
     o : :py:`Out(PacketStream)`
-        One packet a job: see :class:`Readout`. The next job runs while it is sent.
+        A packet a sample or force, in order: see :class:`Readout`. The next job runs meanwhile.
     registers : :py:`In(RegisterValues)`
         Settings, constant while anything is under way.
     bus : :py:`In(MemoryBus(spec))`
@@ -110,7 +113,7 @@ class OscillatorArray(ArrayPart):
 
     Notes
     -----
-    A pass over the nodes takes `period` cycles: N, or the lane's latency + 1 where that is more.
+    A pass over the nodes takes `period` cycles: N, or the lanes' latency + 1 where that is more.
     """
 
     job: stream.Interface
@@ -122,63 +125,91 @@ class OscillatorArray(ArrayPart):
     cycles: Signal
     busy: Signal
 
-    def __init__(self, *, spec: ArraySpec) -> None:
-        self._lane = Lane(spec=spec)
+    def __init__(self, *, spec: ArraySpec, lanes: int = 1) -> None:
+        if not 1 <= lanes <= LANES_HI:
+            raise ValueError(f"lanes must be within 1..{LANES_HI}, not {lanes}")
+        self._lanes = [Lane(spec=spec) for _ in range(lanes)]
         super().__init__({
-            "job": In(stream.Signature(Job)), "o": Out(PacketStream),
+            "job": In(stream.Signature(job_shape(lanes))), "o": Out(PacketStream),
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "clear": In(1),
             "saturations": Out(REGISTER_BITS), "cycles": Out(REGISTER_BITS), "busy": Out(1),
         }, spec=spec)
 
     @property
+    def lanes(self) -> int:
+        """Samples drawn side by side."""
+        return len(self._lanes)
+
+    @property
     def period(self) -> int:
         """Cycles of a pass."""
-        return max(self._spec.nodes, self._lane.latency + 1)
+        return max(self._spec.nodes, self._lanes[0].latency + 1)
 
-    def _count(self, m: Module, saturated: Value) -> None:
+    def _count(self, m: Module, sequencer: Sequencer) -> None:
+        """Count cycles, and the clipped updates of the lanes that count."""
+        counts, clipped = Signal(self.lanes), Signal(range(self.lanes + 1))
+        total = Signal(REGISTER_BITS + 1)
+        m.d.comb += [counts.eq((2 << sequencer.last) - (1 << sequencer.first)),
+                     total.eq(self.saturations + clipped)]
+        m.d.sync += clipped.eq(sum(bit & lane.o.saturated
+                                   for bit, lane in zip(counts, self._lanes, strict=True)))
         with m.If(self.clear):
             m.d.sync += [self.saturations.eq(0), self.cycles.eq(0)]
         with m.Else():
-            m.d.sync += [
-                self.saturations.eq(self.saturations + (saturated & ~self.saturations.all())),
-                self.cycles.eq(self.cycles + self.busy),
-            ]
+            m.d.sync += [self.saturations.eq(Mux(total[-1], ~0, total)),
+                         self.cycles.eq(self.cycles + self.busy)]
 
     def _connect_bus(self, m: Module, sequencer: Sequencer, rows: SharedRows) -> None:
-        for bus in (self._lane.bus, sequencer.bus, rows.bus):
+        first = self._lanes[0].bus
+        for bus in (*(lane.bus for lane in self._lanes), sequencer.bus, rows.bus):
             m.d.comb += [bus.memory.eq(self.bus.memory), bus.row.eq(self.bus.row),
                          bus.write.eq(self.bus.write), bus.write_data.eq(self.bus.write_data)]
         m.d.comb += self.bus.read_data.eq(Mux(self.bus.memory == Memory.TABLE,
-                                              self._lane.bus.read_data, rows.bus.read_data))
+                                              first.read_data, rows.bus.read_data))
+
+    def _seed(self, m: Module, sequencer: Sequencer) -> None:
+        """Prepare the streams of the next job; load them, a lane a cycle."""
+        m.submodules.seeds = seeds = SeedBank(lanes=self.lanes)
+        m.d.comb += [
+            seeds.wanted.eq(self.job.valid & ~sequencer.load),
+            seeds.name.seed_lo.eq(self.registers.seed_lo),
+            seeds.name.seed_hi.eq(self.registers.seed_hi),
+            seeds.name.index.eq(self.job.p.index), seeds.more.eq(self.job.p.more),
+            sequencer.seeded.eq(seeds.ready),
+            seeds.read.eq(sequencer.load), seeds.place.eq(sequencer.lane - sequencer.first),
+            seeds.taken.eq(sequencer.load & (sequencer.lane == sequencer.last)),
+        ]
+        for number, lane in enumerate(self._lanes):
+            chosen = sequencer.load & (sequencer.lane == number)
+            m.d.comb += [lane.rest.eq(sequencer.rest), lane.seed.eq(seeds.o),
+                         lane.seeded.eq(delayed(m, chosen, 1))]
+
+    def _connect_lanes(self, m: Module, sequencer: Sequencer, rows: SharedRows,
+                       readout: Readout) -> None:
+        for number, lane in enumerate(self._lanes):
+            m.submodules[f"lane_{number}"] = lane
+            m.d.comb += [lane.registers.eq(self.registers), lane.token.eq(sequencer.token),
+                         lane.shared.eq(rows.o), readout.i[number].eq(lane.o)]
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.lane = lane = self._lane
-        m.submodules.seeder = seeder = Seeder()
+        lane = self._lanes[0]
         m.submodules.sequencer = sequencer = Sequencer(
-            spec=self._spec, period=self.period, drain=lane.latency)
+            spec=self._spec, period=self.period, drain=lane.latency, lanes=self.lanes)
         m.submodules.rows = rows = SharedRows(spec=self._spec, latency=lane.centre)
-        m.submodules.readout = readout = Readout(spec=self._spec)
+        m.submodules.readout = readout = Readout(spec=self._spec, lanes=self.lanes)
         self._connect_bus(m, sequencer, rows)
-        self._count(m, lane.o.saturated)
+        self._connect_lanes(m, sequencer, rows, readout)
+        self._seed(m, sequencer)
+        self._count(m, sequencer)
         wiring.connect(m, wiring.flipped(self.job), sequencer.job)
         wiring.connect(m, readout.o, wiring.flipped(self.o))
         m.d.comb += [
-            *(part.registers.eq(self.registers) for part in (sequencer, lane, readout)),
-            seeder.i.valid.eq(sequencer.seeding),
-            seeder.i.p.seed_lo.eq(self.registers.seed_lo),
-            seeder.i.p.seed_hi.eq(self.registers.seed_hi),
-            seeder.i.p.index.eq(sequencer.index),
-            seeder.o.ready.eq(sequencer.load),
-            sequencer.seeded.eq(seeder.o.valid),
+            *(part.registers.eq(self.registers) for part in (sequencer, readout)),
             sequencer.hold.eq(readout.busy),
-            lane.seeding.eq(sequencer.seeding),
-            lane.seed.eq(seeder.o.p),
-            lane.seeded.eq(sequencer.load),
+            readout.first.eq(sequencer.first),
+            readout.last.eq(sequencer.last),
             rows.token.eq(sequencer.token),
-            lane.token.eq(sequencer.token),
-            lane.shared.eq(rows.o),
-            readout.i.eq(lane.o),
-            self.busy.eq(~sequencer.job.ready | readout.busy),
+            self.busy.eq(~sequencer.rest | self.job.valid | readout.busy),
         ]
         return m

@@ -147,12 +147,12 @@ class Lane(ArrayPart):
         Kind and gain of the initial state.
     bus : :py:`In(MemoryBus(spec))`
         Access to the table memory.
-    seeding : :py:`In(1)`
+    rest : :py:`In(1)`
         Forget the noise stream.
     seed : :py:`In(StateLayout)`
-        First state of the next noise stream with `seeded`, zeros later.
+        First state of the next noise stream with `seeded`; zeros while there are tokens.
     seeded : :py:`In(1)`
-        Take it over, after `seeding`.
+        Take it over, after `rest`.
     token : :py:`In(token_shape(spec))`
         Node to update; the N tokens of a pass come back to back.
     shared : :py:`In(shared_shape(spec))`
@@ -168,7 +168,7 @@ class Lane(ArrayPart):
 
     registers: data.View
     bus: MemoryBusInterface
-    seeding: Signal
+    rest: Signal
     seed: data.View
     seeded: Signal
     token: data.View
@@ -179,7 +179,7 @@ class Lane(ArrayPart):
         self._reader, self._taps = StateReader(spec=spec), TapLine(spec=spec)
         self._drift, self._integrator = Drift(spec=spec), Integrator(spec=spec)
         super().__init__({
-            "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "seeding": In(1),
+            "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "rest": In(1),
             "seed": In(StateLayout), "seeded": In(1), "token": In(token_shape(spec)),
             "shared": In(shared_shape(spec)), "o": Out(result_shape(spec)),
         }, spec=spec)
@@ -214,7 +214,7 @@ class Lane(ArrayPart):
             drift.shared.eq(self.shared),
             drift.own.eq(own),
             drift.v.eq(taps.o),
-            noise.clear.eq(self.seeding & ~self.seeded),
+            noise.clear.eq(self.rest),
             noise.seed.eq(self.seed),
             noise.advance.eq(self.seeded | delayed(m, self.shared.token.valid,
                                                    drift.latency - noise.latency)),

@@ -7,9 +7,16 @@ from amaranth.lib.wiring import In, Out
 from pendula.contract.memory import STEPS_BITS, Memory
 from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.spec import ArraySpec
+from pendula.contract.step import InitialState
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import memory_shape, token_shape
-from pendula_gateware.interfaces import Job, MemoryBus, MemoryBusInterface, RegisterValues
+from pendula_gateware.interfaces import (
+    MemoryBus,
+    MemoryBusInterface,
+    RegisterValues,
+    job_shape,
+    lane_shape,
+)
 
 __all__ = ["PassKind", "Planner", "Sequencer", "pass_shape"]
 
@@ -112,23 +119,28 @@ class Sequencer(ArrayPart):
         Cycles from the start of a pass to the start of the next one, at least N.
     drain : int
         Cycles from the last token to its result.
+    lanes : int
+        Samples that a job may have.
 
     Members
     -------
-    job : :py:`In(stream.Signature(Job))`
+    job : :py:`In(stream.Signature(job_shape(lanes)))`
         What to do next; `index` must name a segment where `force`.
     registers : :py:`In(RegisterValues)`
         Segments and stop step, constant while a job runs.
     bus : :py:`In(MemoryBus(spec))`
         Keeps a copy of the steps of every segment.
     seeded : :py:`In(1)`
-        The noise stream of `index` is ready.
+        The noise streams of the next job are ready.
+    rest : :py:`Out(1)`
+        No job is under way: the lanes forget their streams.
     load : :py:`Out(1)`
-        Take it over.
-    index : :py:`Out(32)`
-        Sample index of the job.
-    seeding : :py:`Out(1)`
-        A noise stream is wanted.
+        Lane `lane` takes over its stream; after `rest`, one lane a cycle.
+    lane : :py:`Out(lane_shape(lanes))`
+        Lane to load.
+    first, last : :py:`Out(lane_shape(lanes))`
+        Lanes whose results count, until the next job is taken. A sample that starts from the one
+        before is drawn by the lane that has it.
     hold : :py:`In(1)`
         The readout is full: do not start a final pass.
     token : :py:`Out(token_shape(spec))`
@@ -143,21 +155,25 @@ class Sequencer(ArrayPart):
     registers: data.View
     bus: MemoryBusInterface
     seeded: Signal
+    rest: Signal
     load: Signal
-    index: Signal
-    seeding: Signal
+    lane: Signal
+    first: Signal
+    last: Signal
     hold: Signal
     token: data.View
 
-    def __init__(self, *, spec: ArraySpec, period: int, drain: int) -> None:
+    def __init__(self, *, spec: ArraySpec, period: int, drain: int, lanes: int = 1) -> None:
         least = max(spec.nodes, Planner.latency + 2)        # the next row base takes a cycle more
         if period < least:
             raise ValueError(f"period must be at least {least}, not {period}")
         self._period, self._drain = period, drain
+        lane = Out(lane_shape(lanes))
         super().__init__({
-            "job": In(stream.Signature(Job)), "registers": In(RegisterValues),
-            "bus": In(MemoryBus(spec)), "seeded": In(1), "load": Out(1), "index": Out(32),
-            "seeding": Out(1), "hold": In(1), "token": Out(token_shape(spec)),
+            "job": In(stream.Signature(job_shape(lanes))), "registers": In(RegisterValues),
+            "bus": In(MemoryBus(spec)), "seeded": In(1), "rest": Out(1), "load": Out(1),
+            "lane": lane, "first": lane, "last": lane, "hold": In(1),
+            "token": Out(token_shape(spec)),
         }, spec=spec)
 
     @property
@@ -174,6 +190,13 @@ class Sequencer(ArrayPart):
             self.token.row.eq(base + place),
         ]
 
+    def _choose_lanes(self, m: Module) -> None:
+        """Note which lanes the job that is taken counts on."""
+        with m.If((self.registers.initial == InitialState.KEEP) & ~self.job.p.force):
+            m.d.sync += [self.first.eq(self.last), self.lane.eq(self.last)]
+        with m.Else():
+            m.d.sync += [self.first.eq(0), self.lane.eq(0), self.last.eq(self.job.p.more)]
+
     def elaborate(self, platform):
         m = Module()
         m.submodules.planner = planner = Planner(spec=self._spec)
@@ -188,19 +211,22 @@ class Sequencer(ArrayPart):
         follow = [place.eq(0), current.eq(planner.following), base.eq(following_base)]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.job.ready.eq(1)
+                m.d.comb += [self.job.ready.eq(self.seeded), self.rest.eq(1)]
                 m.d.sync += [
-                    self.index.eq(self.job.p.index), force.eq(self.job.p.force), place.eq(0),
-                    base.eq(0), current.eq(0),
+                    force.eq(self.job.p.force), place.eq(0), base.eq(0), current.eq(0),
                     current.segment.eq(Mux(self.job.p.force, self.job.p.index, 0)),
                     current.final.eq(~self.job.p.force & (self.registers.stop_step == 0)),
                 ]
-                with m.If(self.job.valid):
+                with m.If(self.job.valid & self.job.ready):
+                    self._choose_lanes(m)
                     m.next = "SEED"
             with m.State("SEED"):
-                m.d.comb += [self.seeding.eq(1), self.load.eq(self.seeded)]
-                with m.If(self.seeded & ~(current.final & self.hold)):
-                    m.next = "PASS"
+                m.d.comb += self.load.eq(1)
+                m.d.sync += self.lane.eq(self.lane + 1)
+                with m.If(self.lane == self.last):
+                    m.next = "START"
+            with m.State("START"), m.If(~(current.final & self.hold)):
+                m.next = "PASS"
             with m.State("PASS"):
                 m.d.comb += self.token.valid.eq(place < self._spec.nodes)
                 with m.If(place != self._period - 1):

@@ -12,14 +12,15 @@ from pendula.contract.registers import (
     get_register,
 )
 from pendula.contract.spec import ArraySpec
+from pendula.contract.step import InitialState
 from pendula_gateware.interfaces import (
     JitterPort,
     JitterPortInterface,
-    Job,
     MemoryBus,
     MemoryBusInterface,
     PacketStream,
     RegisterValues,
+    job_shape,
 )
 from pendula_gateware.link.memory_port import MemoryPort
 from pendula_gateware.link.parser import Parser
@@ -53,10 +54,10 @@ class Controller(wiring.Component):
         Writable registers.
     bus : :py:`Out(MemoryBus(spec))`
         Memories of the array.
-    job : :py:`Out(stream.Signature(Job))`
+    job : :py:`Out(stream.Signature(job_shape(lanes)))`
         What the array does.
     result : :py:`In(PacketStream)`
-        What came of each job, in order.
+        What came of each sample or force, in order.
     clear : :py:`Out(1)`
         The counters of the array begin anew.
     array_busy : :py:`In(1)`
@@ -89,7 +90,8 @@ class Controller(wiring.Component):
         super().__init__({
             "i": In(PacketStream), "o": Out(PacketStream),
             "registers": Out(RegisterValues), "bus": Out(MemoryBus(spec)),
-            "job": Out(stream.Signature(Job)), "result": In(PacketStream), "clear": Out(1),
+            "job": Out(stream.Signature(job_shape(hello.lanes))), "result": In(PacketStream),
+            "clear": Out(1),
             "array_busy": In(1), "saturations": counter, "cycles": counter,
             "frames_dropped": counter, "busy": Out(1), "jitter": Out(JitterPort())})
 
@@ -108,7 +110,8 @@ class Controller(wiring.Component):
         m.submodules.parser = parser = Parser()
         m.submodules.registers = registers = Registers()
         m.submodules.memory_port = port = MemoryPort(spec=self._spec)
-        m.submodules.runner = runner = Runner(capacity=self._spec.segments)
+        m.submodules.runner = runner = Runner(
+            capacity=self._spec.segments, lanes=self._hello.lanes)
         m.submodules.hello = hello = HelloPacket(hello=self._hello)
         m.submodules.responder = responder = Responder()
         connect(m, flipped(self.i), parser.i)
@@ -142,6 +145,7 @@ class Controller(wiring.Component):
             runner.force.eq(request.opcode == Opcode.FORCES),
             runner.first.eq(first), runner.count.eq(count),
             runner.segments.eq(registers.values.segments),
+            runner.alone.eq(registers.values.initial == InitialState.KEEP),
         ]
 
     def _serve(self, m, request, registers, port, runner, response):

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract.protocol import INDEX_BYTES, Status
-from pendula_gateware.interfaces import Byte, Job, RegisterValues
+from pendula_gateware.interfaces import Byte, RegisterValues, job_shape
 
 __all__ = ["Runner"]
 
@@ -19,6 +19,8 @@ class Runner(wiring.Component):
     ----------
     capacity : int
         Time segments that the array can hold.
+    lanes : int
+        Samples that the array draws side by side.
 
     Members
     -------
@@ -30,10 +32,12 @@ class Runner(wiring.Component):
         First sample and number of samples; for FORCES, `first` is the segment.
     segments : :py:`In(13)`
         Register SEGMENTS.
-    job : :py:`Out(stream.Signature(Job))`
-        Jobs, up to as many ahead of the results as the array takes.
+    alone : :py:`In(1)`
+        Samples are drawn one after another, since each starts from the one before.
+    job : :py:`Out(stream.Signature(job_shape(lanes)))`
+        Jobs of up to `lanes` samples, up to as many ahead of the results as the array takes.
     index : :py:`Out(stream.Signature(32))`
-        Index of each job, in order, for the response that carries its result.
+        Index of each sample, in order, for the response that carries its result.
     clear : :py:`Out(1)`
         The counters of the array begin anew.
     done : :py:`Out(1)`
@@ -51,6 +55,7 @@ class Runner(wiring.Component):
     first: Signal
     count: Signal
     segments: Signal
+    alone: Signal
     job: stream.Interface
     index: stream.Interface
     clear: Signal
@@ -58,18 +63,35 @@ class Runner(wiring.Component):
     status: Signal
     latency = 2
 
-    def __init__(self, *, capacity: int) -> None:
-        self._capacity = capacity
+    def __init__(self, *, capacity: int, lanes: int = 1) -> None:
+        self._capacity, self._lanes = capacity, lanes
         super().__init__({
             "run": In(1), "force": In(1), "first": In(INDEX_BITS), "count": In(INDEX_BITS),
             "segments": In(RegisterValues["segments"].shape),
-            "job": Out(stream.Signature(Job)), "index": Out(stream.Signature(INDEX_BITS)),
+            "alone": In(1), "job": Out(stream.Signature(job_shape(lanes))),
+            "index": Out(stream.Signature(INDEX_BITS)),
             "clear": Out(1), "done": Out(1), "status": Out(Status)})
 
     @property
     def capacity(self) -> int:
         """Time segments that the array can hold."""
         return self._capacity
+
+    @property
+    def lanes(self) -> int:
+        """Samples that the array draws side by side."""
+        return self._lanes
+
+    def _send_jobs(self, m: Module, last: Value, more: Signal) -> None:
+        """Send jobs of as many samples as there are lanes; clear `more` with the last one."""
+        left = Signal(INDEX_BITS)
+        job = self.job.p
+        alone = self.alone | self.force
+        m.d.comb += [left.eq(last - job.index), job.force.eq(self.force), self.job.valid.eq(more)]
+        with m.If(~alone):
+            m.d.comb += job.more.eq(Mux(left < self._lanes, left, self._lanes - 1))
+        with m.If(self.job.valid & self.job.ready):
+            m.d.sync += [job.index.eq(job.index + job.more + 1), more.eq(left != job.more)]
 
     def elaborate(self, platform):
         m = Module()
@@ -78,10 +100,7 @@ class Runner(wiring.Component):
         bad = Mux(self.force, self.first >= self._capacity,
                   (self.count == 0) | last[-1] | (self.segments == 0)
                   | (self.segments > self._capacity))
-        m.d.comb += [self.job.p.force.eq(self.force), self.job.valid.eq(more)]
-        with m.If(self.job.valid & self.job.ready):
-            m.d.sync += [self.job.p.index.eq(self.job.p.index + 1),
-                         more.eq(self.job.p.index != last)]
+        self._send_jobs(m, last[:INDEX_BITS], more)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [last.eq(self.first + Mux(self.force, 1, self.count) - 1),

@@ -1,12 +1,13 @@
 """Seeder: the Chaskey permutation of (seed, sample index), a round a cycle."""
 
 from amaranth import *
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise
+from pendula_gateware.interfaces import lane_shape
 
-__all__ = ["Seeder", "StateLayout", "StreamName", "chaskey_round"]
+__all__ = ["SeedBank", "Seeder", "StateLayout", "StreamName", "chaskey_round"]
 
 StateLayout = data.ArrayLayout(noise.WORD_BITS, 4)
 
@@ -42,7 +43,7 @@ class Seeder(wiring.Component):
     i : :py:`In(stream.Signature(StreamName))`
         Seed and sample index.
     o : :py:`Out(stream.Signature(StateLayout))`
-        First state, never all zeros; zeros while there is none.
+        First state, never all zeros.
 
     Notes
     -----
@@ -64,8 +65,8 @@ class Seeder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        v, following, first = Signal(StateLayout), Signal(StateLayout), Signal(StateLayout)
-        m.d.comb += [following.eq(Cat(chaskey_round(m, v))), self.o.p.eq(first)]
+        v = Signal(StateLayout)
+        m.d.comb += self.o.p.eq(v)
         rounds = Signal(range(noise.CHASKEY_ROUNDS + 1))
         with m.FSM():
             with m.State("IDLE"):
@@ -79,13 +80,89 @@ class Seeder(wiring.Component):
                     ]
                     m.next = "MIX"
             with m.State("MIX"):
-                m.d.sync += [v.eq(following), rounds.eq(rounds - 1)]
+                m.d.sync += [v.eq(Cat(chaskey_round(m, v))), rounds.eq(rounds - 1)]
                 with m.If(rounds == 1):
-                    m.d.sync += first.eq(following)
                     m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    m.d.sync += first.eq(0)
                     m.next = "IDLE"
+        return m
+
+
+class SeedBank(wiring.Component):
+    """Prepare the first states of the next job's streams while the job before it runs.
+
+    Parameters
+    ----------
+    lanes : int
+        Streams that a job may have.
+
+    Members
+    -------
+    wanted : :py:`In(1)`
+        There is a next job; `name` and `more` are constant from now until `taken`.
+    name : :py:`In(StreamName)`
+        Its first stream.
+    more : :py:`In(lane_shape(lanes))`
+        Number of streams after that; their indices follow.
+    ready : :py:`Out(1)`
+        All first states are prepared.
+    place : :py:`In(lane_shape(lanes))`
+        Stream whose first state is read, counted from the first.
+    read : :py:`In(1)`
+        Show it on `o` in the next cycle.
+    o : :py:`Out(StateLayout)`
+        First state, zeros where none was read.
+    taken : :py:`In(1)`
+        All are read: prepare the next.
+
+    Notes
+    -----
+    Preparing takes ``Seeder.latency + 1`` cycles a stream.
+    """
+
+    wanted: Signal
+    name: data.View
+    more: Signal
+    ready: Signal
+    place: Signal
+    read: Signal
+    o: data.View
+    taken: Signal
+
+    def __init__(self, *, lanes: int) -> None:
+        self._lanes = lanes
+        super().__init__({
+            "wanted": In(1), "name": In(StreamName), "more": In(lane_shape(lanes)),
+            "ready": Out(1), "place": In(lane_shape(lanes)), "read": In(1), "o": Out(StateLayout),
+            "taken": In(1)})
+
+    @property
+    def lanes(self) -> int:
+        """Streams that a job may have."""
+        return self._lanes
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.seeder = seeder = Seeder()
+        m.submodules.states = states = memory.Memory(
+            shape=StateLayout, depth=max(2, self._lanes), init=[])
+        write, read = states.write_port(), states.read_port(domain="comb")
+        asked, done = Signal(range(self._lanes + 1)), Signal(range(self._lanes + 1))
+        m.d.comb += [
+            seeder.i.p.eq(self.name), seeder.i.p.index.eq(self.name.index + asked),
+            seeder.i.valid.eq(self.wanted & (asked <= self.more)),
+            seeder.o.ready.eq(1),
+            write.addr.eq(done), write.data.eq(seeder.o.p), write.en.eq(seeder.o.valid),
+            self.ready.eq(done > self.more), read.addr.eq(self.place),
+        ]
+        m.d.sync += self.o.eq(0)
+        with m.If(self.read):
+            m.d.sync += self.o.eq(read.data)
+        with m.If(self.taken):
+            m.d.sync += [asked.eq(0), done.eq(0)]
+        with m.Else():
+            m.d.sync += [asked.eq(asked + (seeder.i.valid & seeder.i.ready)),
+                         done.eq(done + seeder.o.valid)]
         return m

@@ -1,5 +1,7 @@
+# amaranth: UnusedElaboratable=no
 """The array in Amaranth's simulator equals the contract's step, bit for bit."""
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -25,9 +27,9 @@ def build(physics: str, nodes: int, offsets: tuple[int, ...], *, seed: int = 1,
 
 
 def draw(program: Program, jobs: list[dict[str, int]], *, seed: int = 7, stall: float = 0.3,
-         uploaded=None, clamped=None, **run) -> tuple[list[bytes], int]:
+         uploaded=None, clamped=None, lanes: int = 1, **run) -> tuple[list[bytes], int]:
     """Run jobs on a fresh array with stalls on both sides; return its packets and saturations."""
-    array = OscillatorArray(spec=program.spec)
+    array = OscillatorArray(spec=program.spec, lanes=lanes)
     packets: list[bytes] = []
     counters = []
     loaded = []
@@ -39,7 +41,7 @@ def draw(program: Program, jobs: list[dict[str, int]], *, seed: int = 7, stall: 
         await put(ctx, array.job, jobs, Random(1), stall)
 
     async def receive(ctx):
-        for _ in jobs:
+        for _ in range(sum(job.get("more", 0) + 1 for job in jobs)):
             packets.append(await get_packet(ctx, array.o, Random(2), stall))
         while ctx.get(array.busy):
             await ctx.tick()
@@ -62,6 +64,55 @@ def test_samples(physics, nodes, offsets):
     runs = [run_sample(program, 7, index) for index in (0, 1, 0xFFFFFFFF)]
     assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
     assert saturations == sum(run.saturations for run in runs)
+
+
+@pytest.mark.parametrize("lanes", [2, 3, 5])
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_samples_in_lanes(physics, lanes):
+    """Full and partial jobs, forces between them; only the lanes of a job count saturations."""
+    program = build(physics, 9, (-2, 1))
+    uploaded = np.arange(9) * 1000 - 4000
+    jobs = [{"force": 0, "index": 10, "more": lanes - 1}, {"force": 0, "index": 30, "more": 0},
+            {"force": 1, "index": 2, "more": 0}, {"force": 0, "index": 50, "more": lanes - 2}]
+    indices = [*range(10, 10 + lanes), 30, *range(50, 49 + lanes)]
+    packets, saturations = draw(program, jobs, lanes=lanes, readout=Readout.ALL, uploaded=uploaded)
+    runs = [run_sample(program, 7, index) for index in indices]
+    force = packets.pop(lanes + 1)
+    assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
+    assert decode(force, force_bytes(program.spec)) == forces(program, 2, uploaded.tolist())
+    assert saturations == sum(run.saturations for run in runs)
+
+
+def test_only_the_lanes_of_a_job_count_saturations():
+    """Every update of every lane is clipped, idle ones too: they see the same uploaded states."""
+    program = build("quartic", 9, (-2, 1), initial=InitialState.UPLOADED)
+    outward = np.zeros_like(program.local_codes)
+    outward[:, :, 0] = program.spec.local_code.hi
+    gains = np.full_like(program.local_gains, program.spec.gain.hi)
+    program = replace(program, codes=np.zeros_like(program.codes), local_codes=outward,
+                      local_gains=gains, noise_gain=np.zeros_like(program.noise_gain))
+    top = np.full(9, program.spec.state.hi)
+    jobs = [{"force": 0, "index": 0, "more": more} for more in (1, 2, 0)]
+    _, saturations = draw(program, jobs, lanes=3, uploaded=top)
+    assert saturations == 6 * 9 * program.total_steps
+
+
+def test_pixels_in_lanes():
+    program = build("quartic", 12, (-2, 1))
+    object.__setattr__(program, "visible", np.arange(12) % 3 != 0)
+    packets, _ = draw(program, [{"force": 0, "index": 4, "more": 2}] * 2, lanes=3,
+                      readout=Readout.PIXEL)
+    expected = [bytes(pixel(program.spec, program.pixel_gain, program.pixel_offset, x)
+                      for x in np.array(run_sample(program, 7, index).x)[program.visible].tolist())
+                for index in (4, 5, 6)]
+    assert packets == expected * 2
+
+
+def test_lanes_are_bounded():
+    spec = build("quartic", 9, (-2, 1)).spec
+    for lanes in (0, 65):
+        with pytest.raises(ValueError, match=f"lanes must be within 1..64, not {lanes}"):
+            OscillatorArray(spec=spec, lanes=lanes)
 
 
 @pytest.mark.parametrize("initial", InitialState)

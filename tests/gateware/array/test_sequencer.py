@@ -7,7 +7,7 @@ import pytest
 
 from pendula.contract import PHYSICS, ArraySpec
 from pendula.contract.memory import Memory, memory_layouts
-from pendula.contract.step import ALL_STEPS
+from pendula.contract.step import ALL_STEPS, InitialState
 from pendula_gateware.array.sequencer import Sequencer
 from streams import put, simulate
 
@@ -51,6 +51,57 @@ def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8):
 
     simulate(component, feed, watch)
     return seen
+
+
+def lanes_of(jobs, *, initial=InitialState.ZERO, lanes=4):
+    """Return (first, last, lanes loaded) of every job."""
+    component = Sequencer(spec=SPEC, period=5, drain=3, lanes=lanes)
+    seen = []
+
+    async def run(ctx):
+        ctx.set(component.registers.segments, 1)
+        ctx.set(component.registers.stop_step, 0)
+        ctx.set(component.registers.initial, initial)
+        ctx.set(component.seeded, 1)
+        for job in jobs:
+            assert ctx.get(component.rest)
+            await put(ctx, component.job, [job])
+            loaded = []
+            while not ctx.get(component.rest):
+                if ctx.get(component.load):
+                    loaded.append(ctx.get(component.lane))
+                await ctx.tick()
+            seen.append((ctx.get(component.first), ctx.get(component.last), loaded))
+
+    simulate(component, run)
+    return seen
+
+
+def job(more, force=0):
+    return {"force": force, "index": 0, "more": more}
+
+
+def test_lanes_of_a_job_are_loaded_one_by_one():
+    assert lanes_of([job(3), job(0), job(2)]) == [
+        (0, 3, [0, 1, 2, 3]), (0, 0, [0]), (0, 2, [0, 1, 2])]
+
+
+def test_the_lane_with_the_latest_sample_goes_on_from_it():
+    assert lanes_of([job(0), job(0)], initial=InitialState.KEEP) == [(0, 0, [0])] * 2
+    assert lanes_of([job(0, force=1), job(0)], initial=InitialState.KEEP) == [(0, 0, [0])] * 2
+
+
+def test_no_job_is_taken_before_its_streams_are_ready():
+    component = Sequencer(spec=SPEC, period=5, drain=3)
+
+    async def run(ctx):
+        ctx.set(component.job.valid, 1)
+        await ctx.tick().repeat(5)
+        assert not ctx.get(component.job.ready)
+        ctx.set(component.seeded, 1)
+        assert ctx.get(component.job.ready)
+
+    simulate(component, run)
 
 
 def expected(passes):

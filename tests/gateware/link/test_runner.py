@@ -96,6 +96,58 @@ def test_jobs_do_not_wait_for_results():
     simulate(dut, bench, timeout_cycles=100)
 
 
+@pytest.mark.parametrize(("alone", "expected"), [
+    (0, [(5, 3), (9, 3), (13, 1)]), (1, [(index, 0) for index in range(5, 15)])])
+def test_jobs_fill_the_lanes(alone, expected):
+    dut = Runner(capacity=CAPACITY, lanes=4)
+
+    async def bench(ctx):
+        for name, value in {"first": 5, "count": 10, "segments": 1, "alone": alone,
+                            "run": 1}.items():
+            ctx.set(getattr(dut, name), value)
+        jobs = await get(ctx, dut.job, len(expected), Random(1), 0.3)
+        assert [(job.index, job.more) for job in jobs] == expected
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.job.valid)
+        assert await get(ctx, dut.index, 10) == list(range(5, 15))
+        await ctx.tick()
+        assert ctx.get(dut.done)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize(("first", "count"), [(LAST - 4, 5), (LAST, 1), (0, 8), (0, 9)])
+def test_lanes_end_with_the_run(first, count):
+    dut = Runner(capacity=CAPACITY, lanes=4)
+
+    async def bench(ctx):
+        for name, value in {"first": first, "count": count, "segments": 1, "run": 1}.items():
+            ctx.set(getattr(dut, name), value)
+        sent = []
+        while len(sent) < count:
+            job, = await get(ctx, dut.job, 1)
+            sent += range(job.index, job.index + job.more + 1)
+        assert sent == list(range(first, first + count))
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.job.valid)
+
+    simulate(dut, bench)
+
+
+def test_forces_take_one_lane():
+    dut = Runner(capacity=CAPACITY, lanes=4)
+
+    async def bench(ctx):
+        for name, value in {"force": 1, "first": 2, "count": 9, "run": 1}.items():
+            ctx.set(getattr(dut, name), value)
+        job, = await get(ctx, dut.job, 1)
+        assert (job.force, job.index, job.more) == (1, 2, 0)
+        await ctx.tick().repeat(3)
+        assert not ctx.get(dut.job.valid)
+
+    simulate(dut, bench)
+
+
 def test_done_waits_for_the_last_job():
     dut = Runner(capacity=CAPACITY)
 

@@ -6,7 +6,7 @@ import pytest
 
 from pendula.contract import noise
 from pendula.contract.gaussian import GAUSSIAN_LAW, TriangleMixture
-from pendula_gateware.noise.seeder import Seeder
+from pendula_gateware.noise.seeder import SeedBank, Seeder
 from pendula_gateware.noise.source import GaussianMapper, NoiseSource, Xoshiro
 from streams import get, put, simulate
 
@@ -27,6 +27,40 @@ def test_seeder():
 
     simulate(component, feed, receive)
     assert [tuple(state) for state in states] == [component.model(*name) for name in NAMES]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 5])
+def test_seed_bank(lanes):
+    """Streams of a job are shown one by one, and those of the next job only when all are read."""
+    component = SeedBank(lanes=lanes)
+    jobs = [(7, 100, lanes - 1), (7, 100 + lanes, 0), (2**64 - 1, 2**32 - lanes, lanes - 1)]
+
+    async def run(ctx):
+        for seed_raw, index, more in jobs:
+            ctx.set(component.name, {"seed_lo": seed_raw & 0xFFFFFFFF, "seed_hi": seed_raw >> 32,
+                                     "index": index})
+            ctx.set(component.more, more)
+            ctx.set(component.wanted, 1)
+            cycles = 0
+            while not ctx.get(component.ready):
+                assert ctx.get(component.o.as_value()) == 0
+                await ctx.tick()
+                cycles += 1
+            assert cycles <= (more + 1) * (Seeder.latency + 1) + 1
+            ctx.set(component.wanted, 0)
+            for place in range(more + 1):
+                ctx.set(component.place, place)
+                ctx.set(component.read, 1)
+                ctx.set(component.taken, place == more)
+                await ctx.tick()
+                assert tuple(ctx.get(component.o)) == noise.seed_state(seed_raw, index + place)
+            ctx.set(component.read, 0)
+            ctx.set(component.taken, 0)
+            await ctx.tick()
+            assert ctx.get(component.o.as_value()) == 0
+            assert not ctx.get(component.ready)
+
+    simulate(component, run)
 
 
 def test_seeder_latency():
