@@ -36,10 +36,10 @@ class Case:
         return random_program(spec, np.random.default_rng(0), segments=SEGMENTS, steps=STEPS)
 
 
-def measure(case: Case, physics: str) -> None:
+def measure(case: Case, physics: str, lanes: int = 1) -> None:
     program = case.program(physics)
     spec = program.spec
-    with pendula.open("verilator://") as device:
+    with pendula.open(f"verilator://?lanes={lanes}") as device:
         device.load(program)
         start = time.process_time()
         batch = device.sample(case.samples, seed=1, pixels=True)
@@ -47,11 +47,11 @@ def measure(case: Case, physics: str) -> None:
     updates = case.samples * spec.nodes * program.total_steps
     cycles = batch.cycles or 0
     passes = case.samples * spec.nodes * (program.total_steps + 1)    # and the initial states
-    print(f"{physics:9} {case.side:2}x{case.side:<2} K={len(spec.offsets)}  "
+    print(f"{physics:9} {case.side:2}x{case.side:<2} K={len(spec.offsets)} P={lanes}  "
           f"{updates / seconds / 1e6:5.2f} M node-updates/s  "
           f"{cycles / seconds / 1e6:5.2f} M cycles/s  "
-          f"{updates / cycles:.4f} node-updates a cycle  "
-          f"{passes / cycles:.4f} with the initial states")
+          f"{updates / cycles / lanes:.4f} node-updates a lane and cycle  "
+          f"{passes / cycles / lanes:.4f} with the initial states")
 
 
 def start_seconds(command: list[str]) -> tuple[float, float]:
@@ -68,6 +68,9 @@ def main() -> None:
     for physics in ("quartic", "kuramoto", "ising"):
         measure(Case(8, 300), physics)
         measure(Case(16, 80), physics)
+    for lanes in (2, 8):
+        measure(Case(8, 320), "quartic", lanes)
+        measure(Case(16, 320), "quartic", lanes)
     command = [sys.executable, "-m", "pendula", "info", "verilator://", "--json"]
     start_seconds(command)      # builds where it must
     walls, cores = zip(*map(start_seconds, [command] * STARTS), strict=True)

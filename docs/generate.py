@@ -4,7 +4,6 @@
 """
 
 import inspect
-import math
 import re
 import struct
 import sys
@@ -14,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pendula.contract import PHYSICS, ArraySpec, InitialState, noise, protocol, registers
-from pendula.contract.gaussian import GAUSSIAN_LAW
+from noise_page import noise_page
+from pendula.contract import PHYSICS, ArraySpec, InitialState, protocol, registers
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.physics import FUNCTIONS
 
@@ -183,65 +182,12 @@ field follow each other upwards. Figures for the default formats and """
     return "".join(parts)
 
 
-def noise_page() -> str:
-    """Return the law of the noise source."""
-    law = GAUSSIAN_LAW
-    counts, total = law.counts(), 1 << law.draw_bits
-
-    def moment(order: int) -> float:
-        return sum(value**order * count for value, count in counts.items()) / total
-
-    def tails(sigmas: int) -> tuple[object, ...]:
-        raw = sigmas * noise.SIGMA_RAW
-        found = sum(count for value, count in counts.items() if abs(value) > raw) / total
-        ideal = math.erfc((raw + 0.5) / noise.SIGMA_RAW / math.sqrt(2))
-        return sigmas, f"{found:.4e}", f"{ideal:.4e}", f"{found / ideal - 1:+.2%}"
-
-    sigma = math.sqrt(moment(2))
-    properties = [
-        ("mean", moment(1)), ("standard deviation, raw", f"{sigma:.4f}"),
-        ("excess kurtosis", f"{moment(4) / sigma**4 - 3:.2e}"),
-        ("sixth moment / sigma^6 - 15", f"{moment(6) / sigma**6 - 15:.2e}"),
-        ("largest value, raw", max(counts)),
-        ("largest value / sigma", f"{max(counts) / noise.SIGMA_RAW:.2f}"),
-        ("different values", len(counts)), ("draws of the rarest value", min(counts.values()))]
-    return f"""# Noise source
-
-Status: a first source with an exactly known law. No test battery has been run on it, and its cost
-and speed on real parts have not been measured; a later source may replace it behind the same
-interface, with another contract id.
-
-## Streams
-
-A stream belongs to a pair of 64-bit seed and 32-bit sample index. Its first state is
-{noise.CHASKEY_ROUNDS} rounds of the Chaskey permutation of (seed, index, tag); its words are those
-of xoshiro128++, which has one cycle of 2^128 - 1 states. The permutation is a bijection, so no two
-pairs share a first state. Streams are stretches of the one cycle: taken as random places on it, n
-streams of L words overlap with a probability below n^2 L / 2^128.
-
-A sample takes one draw a node for its initial state, whatever that is, then one a node and step.
-Clamped nodes take theirs too.
-
-## Gaussian
-
-A draw gives one Gaussian: {law.cell_bits} bits choose a cell, {law.threshold_bits} bits decide
-between it and its alias, and two uniforms of {law.uniform_bits} bits add up to a triangle round
-the cell's centre. The law below is exact: it counts all 2^{law.draw_bits} draws.
-
-{table(("property", "value"), properties)}
-Mass in both tails, against the Gaussian of the same standard deviation rounded to raw units:
-
-{table(("beyond sigma", "mass", "Gaussian", "difference"), [tails(k) for k in range(1, 7)])}
-A state's initial phase, where it is uniform, is the top bits of the draw's word.
-"""
-
-
 PAGES = {
     "registers.md": registers_page,
     "protocol.md": protocol_page,
     "formats.md": formats_page,
     "memories.md": memories_page,
-    "noise.md": noise_page,
+    "noise.md": lambda: noise_page(table),
 }
 
 

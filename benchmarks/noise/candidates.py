@@ -20,7 +20,7 @@ from pendula.contract.noise import SIGMA_RAW, WORD_BITS
 from pendula_gateware.numeric.delay import delayed
 
 Floats = npt.NDArray[np.float64]
-Law = tuple[npt.NDArray[np.int64], Floats]          # values, probabilities
+Law = tuple[npt.NDArray[np.signedinteger], Floats]          # values, probabilities
 
 
 # Mixtures of triangles
@@ -99,12 +99,12 @@ def rounded(law: Floats, step: float) -> Law:
     centre = (len(law) - 1) / 2
     near = np.floor((np.arange(len(law)) - centre) / step + 0.5).astype(int)
     values = np.arange(near.min(), near.max() + 1)
-    return values, np.bincount(near - near.min(), law)
+    return values, np.bincount(near - near.min(), law).astype(float)
 
 
 # Figures
 
-def draws_to_see(values: npt.NDArray[np.int64], p: Floats, sigma: float) -> float:
+def draws_to_see(values: npt.NDArray[np.signedinteger], p: Floats, sigma: float) -> float:
     """Return how many draws a chi-square test of the histogram takes at level 0.01, power 0.9.
 
     Against the Gaussian of the same standard deviation, rounded; cells of at least five expected.

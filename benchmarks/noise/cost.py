@@ -9,7 +9,6 @@ Fmax is the best of three seeds after place and route, with registers before and
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -18,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from amaranth import *
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from candidates import MIXTURES, InversionMapper
-from figures import keep
+from figures import keep, kept
 from pendula.contract import PHYSICS, ArraySpec, grid
 from pendula.contract.noise import SIDE_BITS, WORD_BITS
 from pendula_gateware.array.lane import Lane
-from pendula_gateware.noise.seeder import Seeder, StateLayout
+from pendula_gateware.noise.seeder import SeedBank, StateLayout
 from pendula_gateware.noise.source import GaussianMapper, NoiseSource, Xoshiro
 from pendula_gateware.numeric.delay import delayed
 from pendula_gateware.top import Flat
@@ -90,6 +89,11 @@ class Xoroshiro(Xoshiro):
 class Source(wiring.Component):
     """A generator and a mapper."""
 
+    clear: Signal
+    seed: data.View
+    advance: Signal
+    gaussian: Signal
+
     def __init__(self, generator: Any, mapper: Any) -> None:
         self._generator, self._mapper = generator, mapper
         super().__init__({"clear": In(1), "seed": In(StateLayout), "advance": In(1),
@@ -105,6 +109,9 @@ class Source(wiring.Component):
 
 class Harness(wiring.Component):
     """Registers round a component, so that few pins are needed and all paths are its own."""
+
+    i: Signal
+    o: Signal
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -146,7 +153,8 @@ def synthesise(tools: str, component: Any, family: str, folder: str,
                dsp: bool = True) -> Mapping[str, int]:
     """Write top.json; return the cells by type."""
     top = Module()
-    top.domains.sync = clock = ClockDomain(reset_less=True)
+    clock: Any = ClockDomain(reset_less=True)
+    top.domains.sync = clock
     top.submodules.inner = component
     ports = [clock.clk, *(value for _, value in inner_ports(component))]
     Path(folder, "top.il").write_text(rtlil.convert(top, name="top", ports=ports))
@@ -188,7 +196,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "inversion": lambda: Source(Xoshiro(), InversionMapper()),
     "generator alone": Xoshiro,
     "mapper alone": GaussianMapper,
-    "seeder, for all lanes": Seeder,
+    "seeder, for all lanes": lambda: SeedBank(lanes=8),
 }
 LANES: dict[str, Callable[[], Any]] = {
     "lane, quartic 32x32, K = 24": lambda: lane("quartic", 32, 2),
@@ -201,12 +209,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tools", default="", help="folder to look in before PATH")
-    parser.add_argument("--only", default="", help="only names that hold this text")
+    parser.add_argument("--only", default="", help="only names that hold this text; the figures "
+                                                   "of the others stay")
     args = parser.parse_args()
     tools = os.pathsep.join([args.tools, os.environ["PATH"]])
-    versions = {name: re.sub(r"\s+", " ", run(tools, [name, "--version"], ".") or "?").strip()
-                for name in ("yosys",)}
-    figures: dict[str, Any] = {"tools": versions}
+    figures: dict[str, Any] = kept("cost") if args.only else {}
+    figures["yosys"] = run(tools, ["yosys", "--version"], ".").partition(" (")[0]
     for family in SYNTHESIS:
         for name, build in {**SOURCES, **LANES}.items():
             if args.only in name:
@@ -219,8 +227,7 @@ def main() -> None:
                     row = dict(area(tools, build(), family, dsp=False))
                     figures[f"{family}: {name}, without DSP"] = row
                     print(family, name, "without DSP", row, flush=True)
-    if not args.only:
-        keep("cost", figures)
+    keep("cost", figures)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,11 @@ from typing import Any
 FOLDER = Path(__file__).parents[2] / "docs" / "figures"
 
 
+def kept(name: str) -> Any:
+    """Return the figures of ``docs/figures/noise-NAME.json``."""
+    return json.loads((FOLDER / f"noise-{name}.json").read_text())
+
+
 def keep(name: str, figures: Any) -> None:
     """Write figures to ``docs/figures/noise-NAME.json`` and show them."""
     FOLDER.mkdir(exist_ok=True)

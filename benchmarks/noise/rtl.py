@@ -12,8 +12,8 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from figures import keep
-from pendula.contract.noise import NoiseStream, gaussian, seed_state, uniform_word
-from pendula.noise import DRAWS_HI, PROBE_NODES, Kind, NoiseRequest, noise_bytes
+from pendula.contract.noise import DRAWS_HI, NoiseStream, gaussian, seed_state, uniform_word
+from pendula.noise import PROBE_NODES, Kind, NoiseRequest, noise_bytes
 from pendula_gateware.noise.source import NoiseSource
 
 NAMES = ((0, 0), (1, 2**32 - 1), (2**64 - 1, 7))            # seed, index

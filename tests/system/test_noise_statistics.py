@@ -125,8 +125,9 @@ def law_of_the_gaussians(draws: Draws) -> float:
     expected = np.array([counts[v] * COUNT / 2**DRAW_BITS for v in values.tolist()])
     seen = np.bincount(gaussians(draws) - values[0], minlength=len(values))
     edges = np.searchsorted(np.cumsum(expected), np.arange(100, COUNT - 100, 500))
-    joined = [np.add.reduceat(x, np.unique(np.append(0, edges))) for x in (seen, expected)]
-    return float(stats.chisquare(*joined).pvalue)
+    starts = np.unique(np.append(0, edges))
+    joined = np.add.reduceat(seen, starts), np.add.reduceat(expected, starts)
+    return float(stats.chisquare(joined[0], joined[1]).pvalue)
 
 
 def lags_of_the_gaussians(draws: Draws) -> float:
