@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -138,9 +138,10 @@ def test_the_key_covers_the_sources(monkeypatch, tmp_path, package, change):
 
 
 def test_sources_that_change_during_a_build_are_noticed(tmp_path):
-    (tmp_path / "spec.json").write_text(json.dumps(SPEC.describe()))
+    design = {"spec": SPEC.describe(), "options": asdict(Options())}
+    (tmp_path / "design.json").write_text(json.dumps(design))
     with pytest.raises(SystemExit, match="sources changed during the build"):
-        elaborate(str(tmp_path / "spec.json"), "ab" * 32, str(tmp_path / "top.v"))
+        elaborate(str(tmp_path / "design.json"), "ab" * 32, str(tmp_path / "top.v"))
     assert not (tmp_path / "top.v").exists()
 
 
