@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pendula.contract.numbers import Interval
+from pendula.contract.spec import ArraySpec
 from pendula.contract.step import ALL_STEPS
 from pendula.errors import JitterError, MissingExtraError, ProgramError, UrlError
+from pendula.link.engine import AbstractEngine
 from pendula.program import IntArray, Program, check_array
 
 __all__ = ["BACKENDS", "AbstractDevice", "Batch", "Health", "Progress", "SampleRequest",
@@ -63,6 +65,8 @@ class Health:
         Damaged frames that the device refused.
     retries : int
         Requests that the host had to repeat.
+    reconnects : int
+        Times that a broken connection was made again.
     cycles : int or None
         Clock cycles spent in RUN, where there is a clock.
     """
@@ -70,6 +74,7 @@ class Health:
     saturations: int = 0
     frames_dropped: int = 0
     retries: int = 0
+    reconnects: int = 0
     cycles: int | None = None
 
 
@@ -293,6 +298,17 @@ class AbstractDevice(abc.ABC):
                            "seed, or open a device with a seeder, such as "
                            "verilator://?jitter=model")
 
+    def open_engine(self, spec: ArraySpec | None) -> AbstractEngine:
+        """Start a bare array, or a default one, that is worked byte by byte; the caller closes it.
+
+        Raises
+        ------
+        UrlError
+            If the device is no simulator.
+        """
+        raise UrlError(f"{self.url} cannot be served, it is no simulated gateware: take "
+                       "verilator:// or pysim://")
+
     def info(self) -> Mapping[str, Any]:
         """Return who the device is, as plain data."""
         return {"url": self.url, "exact": self.exact}
@@ -332,12 +348,15 @@ class Backend:
         Optional part of the installation that it needs.
     options : tuple of str
         Options that the URL's query may hold, passed to the class as strings.
+    address : str
+        Example of what stands between ``://`` and the options; empty where nothing does.
     """
 
     module: str
     name: str
     extra: str = ""
     options: tuple[str, ...] = field(default=())
+    address: str = ""
 
 
 BACKENDS: dict[str, Backend] = {
@@ -346,6 +365,10 @@ BACKENDS: dict[str, Backend] = {
     "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim", ("lanes", "jitter")),
     "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim",
                          ("lanes", "jitter")),
+    "serial": Backend("pendula.link.serial_device", "SerialDevice",
+                      options=("baud", "timeout", "reconnect"), address="/dev/ttyUSB1"),
+    "tcp": Backend("pendula.link.tcp_device", "TcpDevice", options=("timeout", "reconnect"),
+                   address="127.0.0.1:7777"),
 }
 
 
@@ -355,7 +378,7 @@ def open_device(url: str) -> AbstractDevice:
     Raises
     ------
     UrlError
-        If the scheme or an option is unknown.
+        If the scheme or an option is unknown, or the address is of the wrong form.
     MissingExtraError
         If the backend's part of the installation is missing.
     """
@@ -366,8 +389,11 @@ def open_device(url: str) -> AbstractDevice:
         raise UrlError(f"device URL must start with one of {known}, not {url!r}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(set(options) - set(backend.options))
-    if unknown or parts.netloc or parts.path:
+    if unknown:
         raise UrlError(f"{parts.scheme}:// takes the options {list(backend.options)}, not {url!r}")
+    if bool(backend.address) != bool(parts.netloc or parts.path):
+        raise UrlError(f"device URL must be {parts.scheme}://{backend.address}, with the options "
+                       f"{list(backend.options)}, not {url!r}")
     try:
         module = importlib.import_module(backend.module)
     except ModuleNotFoundError as error:

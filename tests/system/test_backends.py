@@ -9,6 +9,7 @@ import pytest
 
 import pendula
 from arrays import ARRAYS
+from boards import opened
 from pendula.contract import ArraySpec, InitialState
 from pendula.contract.step import ALL_STEPS, forces, pixel, run_sample
 from pendula.device import AbstractDevice, Batch
@@ -18,6 +19,11 @@ EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?lanes=3": ("kuramoto", "quartic", "ising"),
          "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",)}
 """Devices, and the arrays that they run."""
+
+SERVED = [("tcp+verilator://", "quartic"), ("tcp+verilator://?lanes=3", "ising"),
+          ("tcp+verilator://", "wide"), ("tcp+pysim://", "narrow"),
+          ("serial+verilator://", "kuramoto"), ("serial+pysim://", "ising")]
+"""Simulators that are served meanwhile."""
 
 
 @dataclass
@@ -40,15 +46,16 @@ class Case:
 
 
 def cases() -> list[Any]:
+    local = [(url, name) for name in ARRAYS for url, names in EXACT.items() if name in names]
     return [pytest.param((url, name), id=f"{url}-{name}",
-                         marks=[pytest.mark.verilator] * url.startswith("verilator"))
-            for name in ARRAYS for url, names in EXACT.items() if name in names]
+                         marks=[pytest.mark.verilator] * ("verilator" in url))
+            for url, name in [*local, *SERVED]]
 
 
 @pytest.fixture(scope="module", params=cases())
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     url, name = request.param
-    with pendula.open(url) as device:
+    with opened(url, ARRAYS[name]) as device:
         yield Case(device, ARRAYS[name])
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "pendula.cli.compare",
     "info": "pendula.cli.info",
     "noise": "pendula.cli.noise",
+    "serve": "pendula.cli.serve",
 }
 """Module of each command, imported on first use; its `command` is the command."""
 
@@ -68,7 +69,8 @@ def main(ctx: click.Context) -> None:
     """Generative models of coupled oscillators: train, load, sample, compare.
 
     DEVICES are named by URLs: float:// and twin:// are software, pysim:// and verilator:// run the
-    gateware in a simulator. Everything but float:// gives the same bits for the same seed.
+    gateware in a simulator, serial:///dev/ttyUSB1 and tcp://HOST:PORT lead to boards, real ones or
+    virtual ones. Everything but float:// gives the same bits for the same seed.
 
     \b
     Examples:

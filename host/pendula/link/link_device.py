@@ -2,9 +2,10 @@
 
 import abc
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +23,14 @@ from pendula.contract.registers import (
 from pendula.contract.spec import ArraySpec
 from pendula.contract.step import InitialState
 from pendula.device import AbstractDevice, Batch, NodeMemory, Progress, SampleRequest
-from pendula.errors import JitterError, LinkError, ProgramError
+from pendula.errors import JitterError, LinkDownError, LinkError, ProgramError
 from pendula.images import node_image, program_images
-from pendula.link.client import Client
+from pendula.link.client import ATTEMPTS, Client
 from pendula.program import IntArray, Program
 
 __all__ = ["LinkDevice", "decode_signed"]
+
+T = TypeVar("T")
 
 _REGISTER = (1 << REGISTER_BITS) - 1
 _RUN_BYTES = 1 << 18        # answers to one RUN: what a repeat costs at most
@@ -70,13 +73,67 @@ class LinkDevice(AbstractDevice):
         Called before every load. The client of the last call may be returned again.
         """
 
+    def _reconnect(self, error: LinkDownError, program: Program, cycles: int) -> None:
+        """Connect again to the device, which may have forgotten all; else raise an error.
+
+        Parameters
+        ----------
+        error : LinkDownError
+            How the connection broke.
+        program : Program
+            Program that is, or is being, loaded.
+        cycles : int
+            Clock cycles that the device may need before it answers.
+        """
+        raise error
+
+    def _persist(self, program: Program, action: Callable[[], T], cycles: int = 0) -> T:
+        """Return what `action` does; where the connection breaks, connect, restore, do it again.
+
+        Arguments as in :meth:`_reconnect`.
+        """
+        try:
+            return action()
+        except LinkDownError as error:
+            broken = error
+        for _ in range(ATTEMPTS):
+            self._reconnect(broken, program, cycles)
+            try:
+                self._restore()
+                return action()
+            except LinkDownError as error:
+                broken = error
+        self.close()
+        raise broken
+
+    def _restore(self) -> None:
+        """Compare what the device holds with what it should, and write what it has lost."""
+        client = self.client
+        images = program_images(self._program) if self._program else {}
+        if self._node_rows is not None:
+            images = {**images, Memory.NODE: self._node_rows}
+        for memory, rows in images.items():
+            if client.checksum(memory, *rows.shape) != zlib.crc32(rows.tobytes()):
+                _write_verified(client, memory, rows)
+        expected, self._registers = self._registers, {}
+        try:
+            self._registers = {name: raw for name, raw in expected.items()
+                               if client.read_register(name) == raw}
+            self._set_registers(expected)
+        finally:
+            self._registers = expected       # what must be restored if it breaks again
+        dropped = client.read_register(RegisterName.FRAMES_DROPPED)
+        self._frames_dropped = dropped - self.health.frames_dropped
+
     def _attach(self, spec: ArraySpec | None) -> tuple[Client, Hello]:
         client = self._connect(spec)
-        hello = client.hello()
-        if client is not self._client:
+        fresh = client is not self._client
+        if fresh:
             self._client = client
             self._registers.clear()
             self._node_rows = None
+        hello = client.hello()
+        if fresh:
             self._frames_dropped = client.read_register(RegisterName.FRAMES_DROPPED)
         return client, hello
 
@@ -145,6 +202,9 @@ class LinkDevice(AbstractDevice):
             self._client = None
 
     def _load(self, program: Program) -> None:
+        self._persist(program, partial(self._load_once, program))
+
+    def _load_once(self, program: Program) -> None:
         client, hello = self._attach(program.spec)
         with self.times.measure("load"):
             _check_hello(hello, program)
@@ -159,8 +219,9 @@ class LinkDevice(AbstractDevice):
             })
 
     def _set_nodes(self, nodes: NodeMemory) -> None:
+        program = self.program
         with self.times.measure("load"):
-            self._write_nodes(self.program, nodes)
+            self._persist(program, partial(self._write_nodes, program, nodes))
 
     def _write_nodes(self, program: Program, nodes: NodeMemory) -> None:
         rows = node_image(program.spec, nodes.uploaded, nodes.clamped, program.visible)
@@ -184,14 +245,7 @@ class LinkDevice(AbstractDevice):
 
     def _sample(self, program: Program, request: SampleRequest, progress: Progress) -> Batch:
         with self.times.measure("load"):
-            self._write_nodes(program, self.nodes)
-            self._set_registers({
-                RegisterName.SEED_LO: request.seed,
-                RegisterName.SEED_HI: request.seed >> REGISTER_BITS,
-                RegisterName.STOP_STEP: request.stop_step,
-                RegisterName.READOUT: (Readout.PIXEL * request.pixels
-                                       | Readout.ALL * request.hidden),
-            })
+            self._persist(program, partial(self._prepare, program, request))
         values, saturations, cycles = self._run(program, request, progress)
         with self.times.measure("read"):
             data = b"".join(values)
@@ -199,6 +253,16 @@ class LinkDevice(AbstractDevice):
                      decode_signed(data, state_bytes(program.spec)).astype(np.int32))
         return Batch(values=array.reshape(request.count, -1), request=request,
                      saturations=saturations, cycles=cycles)
+
+    def _prepare(self, program: Program, request: SampleRequest) -> None:
+        self._write_nodes(program, self.nodes)
+        self._set_registers({
+            RegisterName.SEED_LO: request.seed,
+            RegisterName.SEED_HI: request.seed >> REGISTER_BITS,
+            RegisterName.STOP_STEP: request.stop_step,
+            RegisterName.READOUT: (Readout.PIXEL * request.pixels
+                                   | Readout.ALL * request.hidden),
+        })
 
     def _run(self, program: Program, request: SampleRequest,
              progress: Progress) -> tuple[list[bytes], int, int]:
@@ -208,35 +272,40 @@ class LinkDevice(AbstractDevice):
         steps = min(request.stop_step, program.total_steps) + 1
         chunk = max(1, min(_RUN_BYTES // (width * shown + 1),
                            _REGISTER // (steps * program.spec.nodes)))
-        values = [b""] * request.count
+        sample_cycles = steps * (program.spec.nodes + _STEP_CYCLES)
+        values: dict[int, bytes] = {}
         saturations = cycles = 0
 
         def deliver(index: int, data: bytes) -> None:
-            values[index - request.first] = data
-            progress(1)
+            if index not in values:         # else it came before the connection broke
+                values[index] = data
+                progress(1)
 
         end = request.first + request.count
         with self.times.measure("run"):
             for first in range(request.first, end, chunk):
-                counters = self.client.run(
-                    range(first, min(first + chunk, end)), width * shown,
-                    steps * (program.spec.nodes + _STEP_CYCLES), deliver,
-                    repeatable=program.initial is not InitialState.KEEP)
+                counters = self._persist(program, partial(
+                    self.client.run, range(first, min(first + chunk, end)), width * shown,
+                    sample_cycles, deliver,
+                    repeatable=program.initial is not InitialState.KEEP), sample_cycles)
                 saturations += counters.saturations
                 cycles += counters.cycles
-            dropped = self.client.read_register(RegisterName.FRAMES_DROPPED)
+            dropped = self._persist(program, partial(
+                self.client.read_register, RegisterName.FRAMES_DROPPED))
         self.health.frames_dropped = (dropped - self._frames_dropped) & _REGISTER
-        return values, saturations, cycles
+        return [values[index] for index in range(request.first, end)], saturations, cycles
 
     def _forces(self, program: Program, states: IntArray, segment: int) -> npt.NDArray[Any]:
         width = force_bytes(program.spec)
         nodes = program.spec.nodes
         values = []
         for state in states:
+            held = NodeMemory(state, self.nodes.clamped)
             with self.times.measure("load"):
-                self._write_nodes(program, NodeMemory(state, self.nodes.clamped))
+                self._persist(program, partial(self._write_nodes, program, held))
             with self.times.measure("run"):
-                values.append(self.client.forces(segment, width * nodes, nodes + _STEP_CYCLES))
+                values.append(self._persist(program, partial(
+                    self.client.forces, segment, width * nodes, nodes + _STEP_CYCLES)))
         with self.times.measure("read"):
             return decode_signed(b"".join(values), width).reshape(len(states), nodes)
 
