@@ -4,7 +4,8 @@ Run: python benchmarks/noise/batteries.py [--only TEXT] [--tools FOLDER] [--list
 
 The batteries are not part of this project. Needed on PATH or in FOLDER: ent and dieharder (Debian),
 RNG_test (PractRand), and testu01_stdin, a program that hands the 32-bit words of its standard input
-to TestU01 (unif01_CreateExternGenBits) and takes the name of a battery and `normal`.
+to TestU01 (unif01_CreateExternGenBits) and takes the name of a battery, or crushN for the Nth
+test of Crush alone (bbattery_RepeatCrush), and `normal`.
 """
 
 import argparse
@@ -84,7 +85,8 @@ PLAN = [
     *practrand("16GB", ALONE, kind="words", seed=2),
     Run(tool="TestU01", argument="crush", kind="words"),
     Run(tool="dieharder", argument=f"{len(DIEHARDER)} tests"),
-    Run(tool="TestU01", argument="crush", kind="words", order=LANES_4, reverse=True, seed=2),
+    *(Run(tool="TestU01", argument="crush10", kind="words", seed=seed)    # 2e-5 in the run above
+      for seed in range(2, 10)),
     Run(tool="TestU01", argument="rabbit", kind="draws"),
     Run(tool="TestU01", argument="alphabit", kind="draws"),
     Run(tool="PractRand", argument="1GB", source="verilator://", kind="uniforms",
