@@ -153,7 +153,8 @@ def _twin_pieces(request: NoiseRequest) -> Iterator[tuple[npt.NDArray[np.uint32]
         count = min(at_once, request.groups - group)
         first = request.first + group * streams
         source = NoiseStreams(request.seed, range(first, first + count * streams), request.draws)
-        rows = max(1, min(draws, _BLOCK // (count * streams)) // even) * even   # fills whole bytes
+        # Several groups are drawn whole; a part of one group has to fill whole bytes.
+        rows = request.draws if count > 1 else max(1, _BLOCK // (streams * even)) * even
         for done in range(0, request.draws, rows):
             shape = (2, min(rows, request.draws - done), count * streams)
             words, sides = pair = np.empty(shape, np.uint32)
@@ -188,8 +189,8 @@ def _probe_units(device: AbstractDevice, request: NoiseRequest) -> Iterator[Unit
     gaussians = request.kind is Kind.GAUSSIANS
     program = probe_program(InitialState.GAUSSIAN if gaussians else InitialState.UNIFORM)
     device.load(program)
-    at_once = max(1, _BLOCK // (request.streams * PROBE_NODES))
-    for group in range(0, request.groups, at_once):
+    group, at_once = 0, 1                   # more and more, so that the first bytes come soon
+    while group < request.groups:
         count = min(at_once, request.groups - group)
         batch = device.sample(count * request.streams, seed=request.seed, stop_step=0,
                               first=request.first + group * request.streams)
@@ -200,6 +201,8 @@ def _probe_units(device: AbstractDevice, request: NoiseRequest) -> Iterator[Unit
                 np.uint16).astype(np.uint64)
         else:
             yield (ordered - program.spec.state.lo).astype(np.uint64)
+        group += count
+        at_once = max(1, min(2 * at_once, _BLOCK // (request.streams * PROBE_NODES)))
 
 
 def _probe_shift(spec: ArraySpec) -> int:

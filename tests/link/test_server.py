@@ -183,6 +183,30 @@ def test_a_host_that_reads_late_gets_every_byte():
     assert all(received.count(byte) == 100 * 40 for byte in range(1, 256))
 
 
+def open_file(board) -> int:
+    """Return a file descriptor at the board, whatever it is served at."""
+    if isinstance(board.port, TcpPort):
+        return connect(board.port.address).detach()
+    return os.open(board.port.address, os.O_RDWR | os.O_NOCTTY)
+
+
+@posix
+@pytest.mark.timeout(60)
+@both
+def test_the_device_goes_on_once_all_that_it_said_is_sent(make_port, monkeypatch):
+    """Its clock stood still because too much waited to be sent, and no input is to come."""
+    monkeypatch.setattr(server, "_OUTPUT_BYTES", 1000)
+    with serving(Echo(times=20), make_port) as board:
+        host = open_file(board)
+        os.set_blocking(host, True)
+        os.write(host, bytes(range(1, 201)) * 10)
+        received = b""
+        while len(received) < 20 * 2000:
+            received += os.read(host, 1 << 16)
+        assert received.count(7) == 20 * 10
+        os.close(host)
+
+
 def test_a_port_in_use():
     with TcpPort(lambda _: None, LOOPBACK, 0) as port:
         number = int(port.address.rpartition(":")[2])

@@ -13,6 +13,8 @@ from boards import opened
 from pendula.contract import ArraySpec, InitialState
 from pendula.contract.step import ALL_STEPS, forces, pixel, run_sample
 from pendula.device import AbstractDevice, Batch
+from pendula.link import link_device
+from pendula.link.link_device import LinkDevice
 from pendula.program import Program, random_program
 
 EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
@@ -192,6 +194,20 @@ def test_both_simulators_count_the_same_cycles(name):
             Case(device, ARRAYS[name]).load()
             cycles.append(device.sample(1, seed=1).cycles)
     assert cycles[0] == cycles[1] > 0
+
+
+def test_requests_fill_the_lanes(monkeypatch):
+    """A run that is cut into requests leaves no lane idle but in the last of them."""
+    spec, asked = ARRAYS["quartic"], []
+    with pendula.open("pysim://?lanes=2") as device:
+        assert isinstance(device, LinkDevice)
+        program = Case(device, spec).load()
+        monkeypatch.setattr(link_device, "_RUN_BYTES", 3 * (3 * spec.nodes + 1))
+        run = device.client.run
+        monkeypatch.setattr(device.client, "run", lambda indices, *arguments, **options: (
+            asked.append(len(indices)), run(indices, *arguments, **options))[1])
+        check(program, device.sample(5, seed=1, hidden=True))
+    assert asked == [2, 2, 1]
 
 
 @pytest.mark.parametrize("physics", ["kuramoto", "quartic", "ising"])

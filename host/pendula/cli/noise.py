@@ -37,7 +37,7 @@ class _ClosedPipeError(PendulaError):
 @click.command("noise")
 @click.argument("url")
 @click.option("--bytes", "size", type=_Size(),
-              help="Bytes to write, in whole draws; endless where not given.")
+              help="Bytes to write, whole draws (draws: a multiple of 11); endless where not given.")
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]),
               default=Kind.DRAWS.value, show_default=True,
               help="All bits of each draw, its word, the top of its word, or its Gaussian.")
@@ -59,7 +59,7 @@ def command(url: str, size: int | None, kind: str, **options: Any) -> None:
     \b
     Examples:
       pendula noise twin:// --kind words --draws 281474976710656 | RNG_test stdin32
-      pendula noise twin:// --bytes 64G --streams 8 --reverse | RNG_test stdin
+      pendula noise twin:// --bytes 66G --streams 8 --reverse | RNG_test stdin
       cmp <(pendula noise twin:// --bytes 3M --kind uniforms) \\
           <(pendula noise verilator:// --bytes 3M --kind uniforms)
     """

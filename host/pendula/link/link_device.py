@@ -65,6 +65,7 @@ class LinkDevice(AbstractDevice):
         self._frames_dropped = 0                        # before this device was opened
         self._registers: dict[RegisterName, int] = {}   # known to be on the device
         self._node_rows: npt.NDArray[np.uint8] | None = None
+        self._lanes = 1                                 # samples that it draws side by side
 
     @abc.abstractmethod
     def _connect(self, spec: ArraySpec | None) -> Client:
@@ -208,6 +209,7 @@ class LinkDevice(AbstractDevice):
         client, hello = self._attach(program.spec)
         with self.times.measure("load"):
             _check_hello(hello, program)
+            self._lanes = hello.lanes
             for memory, rows in program_images(program).items():
                 _write_verified(client, memory, rows)
             self._set_registers({
@@ -270,9 +272,9 @@ class LinkDevice(AbstractDevice):
         width = 1 if request.pixels else state_bytes(program.spec)
         shown = program.spec.nodes if request.hidden else int(program.visible.sum())
         steps = min(request.stop_step, program.total_steps) + 1
-        chunk = max(1, min(_RUN_BYTES // (width * shown + 1),
-                           _REGISTER // (steps * program.spec.nodes)))
         sample_cycles = steps * (program.spec.nodes + _STEP_CYCLES)
+        fit = min(_RUN_BYTES // (width * shown + 1), _REGISTER // sample_cycles)
+        chunk = self._lanes * max(1, fit // self._lanes)        # no lane idles within a run
         values: dict[int, bytes] = {}
         saturations = cycles = 0
 

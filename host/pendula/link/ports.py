@@ -17,7 +17,6 @@ __all__ = ["AbstractPort", "PtyPort", "TcpPort"]
 
 _READ_BYTES = 1 << 16
 _POLL_S = 0.1              # between two looks at a pseudo-terminal that nobody has open
-_ROOM_MS = 10              # not every system says when a full pseudo-terminal has room again
 _DELIMITER = b"\0"         # ends the frame that a host left unfinished
 _LINGERING = 16            # refused hosts that may take their time to read why
 _KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
@@ -58,7 +57,7 @@ class AbstractPort(abc.ABC):
         room : int
             Bytes to return at most; one more, a delimiter, where a host left.
         wait : bool
-            Wait until something happened. Else return at once.
+            Wait until something happened; sending counts. Else return at once.
         """
 
     @abc.abstractmethod
@@ -119,10 +118,11 @@ class TcpPort(AbstractPort):
 
     def exchange(self, output: bytearray, room: int, *, wait: bool) -> bytes:
         """Send bytes off the front of `output`, and return bytes that came."""
+        before = len(output)
         received = self._send(output)
         self._await_host(bool(output), room)
-        keys = {key.fileobj for key, _ in self._selector.select(None if wait and not received
-                                                                else 0)}
+        idle = wait and not received and len(output) == before
+        keys = {key.fileobj for key, _ in self._selector.select(None if idle else 0)}
         if self._host in keys:      # before others: a host that left makes room for the next
             received += self._receive(room - len(received))
         for refused in [sock for sock in self._lingering if sock in keys]:
@@ -278,10 +278,11 @@ class PtyPort(AbstractPort):
         if not self._open:
             output.clear()
             return self._look(room, wait)
+        before = len(output)
         self._send(output)
         self._poll.register(self._board, select.POLLIN * (room > 0) | select.POLLOUT * bool(output))
-        patience_ms = _ROOM_MS if output else None
-        events = sum(events for _, events in self._poll.poll(patience_ms if wait else 0))
+        idle = wait and len(output) == before
+        events = sum(events for _, events in self._poll.poll(None if idle else 0))
         if events & select.POLLHUP:
             output.clear()
         if not room or not events & (select.POLLIN | select.POLLHUP):
