@@ -69,8 +69,8 @@ def main() -> None:
         measure(Case(8, 300), physics)
         measure(Case(16, 80), physics)
     for lanes in (2, 8):
-        measure(Case(8, 320), "quartic", lanes)
-        measure(Case(16, 320), "quartic", lanes)
+        for physics in ("quartic", "kuramoto"):
+            measure(Case(16, 320), physics, lanes)
     command = [sys.executable, "-m", "pendula", "info", "verilator://", "--json"]
     start_seconds(command)      # builds where it must
     walls, cores = zip(*map(start_seconds, [command] * STARTS), strict=True)

@@ -70,7 +70,7 @@ def histogram_section() -> str:
 {f['chi_square']:,} with {f['degrees_of_freedom']:,} degrees of freedom (tails pooled until 50 are
 expected), p = {f['chi_square_p']}; Anderson-Darling {f['anderson_darling']},
 p = {f['anderson_darling_p']}. First to fourth moment, in standard errors from the law: {moments}.
-Beyond 6 sigma: {f['beyond_6_sigma']} draws, {f['beyond_6_sigma_expected']} expected; the largest
+At 6 sigma and beyond: {f['from_6_sigma']} draws, {f['from_6_sigma_expected']} expected; the largest
 is {f['largest_sigma']} sigma. At this length a standard deviation off by
 {3.9 / math.sqrt(2 * f['draws']):.1e} of itself would be found with probability 0.9 at level 0.01.
 """
@@ -111,9 +111,10 @@ def battery_section(table: Table) -> str:
     sums = ", ".join(f"{bytes_text(size)} of {source}" for source, size in total.items())
     return f"""\
 `benchmarks/noise/batteries.py`: {len(runs)} runs, {sums}. "Remarks" are all p-values that the
-battery itself prints as unusual: PractRand beyond about 1e-3 at either end, TestU01 outside
-0.001..0.999, dieharder WEAK. A failure is what the battery calls one (PractRand FAIL, dieharder
-FAILED) or, for TestU01, below 1e-10 at either end; ent's chi-square fails outside 1e-4..1 - 1e-4.
+battery itself prints as unusual (ent prints its one p-value always): PractRand beyond about 1e-3
+at either end, TestU01 outside 0.001..0.999, dieharder WEAK. A failure is what the battery calls
+one (PractRand FAIL, dieharder FAILED) or, for TestU01, below 1e-10 at either end; ent's
+chi-square fails outside 1e-4..1 - 1e-4.
 
 {table(("battery", "device", "bits", "order", "seed", "tested", "statistics", "remarks", "failed"),
        rows)}"""
@@ -132,10 +133,10 @@ def cost_section(table: Table) -> str:
 
     names = [name for name in cost if ": " in name]
     return f"""\
-`benchmarks/noise/cost.py`, {cost['yosys']}. Area is what synthesis counts for the part
-alone; the LUT4 of ECP5 include carry chains, two a CCU2C. Fmax is the best of three seeds after
-place and route between registers: ECP5-85F speed grade 6, iCE40UP5K. The share is the noise
-source's, of the LUT4 of a lane.
+`benchmarks/noise/cost.py`, {cost['yosys']}. Area is what synthesis counts for the part alone; the
+LUT4 of ECP5 include carry chains, two a CCU2C, and memories in LUTs. Fmax is the best of three
+seeds after place and route between registers: ECP5-85F speed grade 6, iCE40UP5K. The share is the
+noise source's, of the LUT4 of a lane.
 
 {table(("family", "part", "LUT4", "FF", "block RAM", "DSP", "Fmax, MHz", "share"),
        map(row, names))}"""
@@ -169,10 +170,10 @@ with a probability below n^2 L / 2^128. A stream may be asked for at most
 seed; the longest program that fits an array takes fewer than 2^47.
 
 A sample takes one draw a node for its initial state, whatever that is, then one a node and step.
-Clamped nodes take theirs too. A lane is seeded anew for every sample, in
-{noise.CHASKEY_ROUNDS + 1} cycles, so no draw depends on lanes, batches, or what ran before; a run
-that is repeated or resumed draws the same bits. A state's initial phase, where it is uniform, is
-the top bits of the draw's word.
+Clamped nodes take theirs too. A lane is seeded anew for every sample: the first state is prepared
+while the samples before are drawn, and loaded in one cycle. So no draw depends on lanes, batches,
+or what ran before; a run that is repeated or resumed draws the same bits. A state's initial
+phase, where it is uniform, is the top bits of the draw's word.
 
 ## Law of the Gaussian
 
@@ -188,8 +189,9 @@ law is exact: it counts all 2^{law.draw_bits} draws.
 
 `benchmarks/noise/rtl.py`: the first {equal['first_draws']:,} words and Gaussians of
 {len(equal['streams'])} streams are equal, bit for bit, in the contract, the twin and Amaranth's
-simulator; {equal['rtl_draws']:,} draws of {equal['rtl_streams']:,} streams of the compiled RTL,
-through the link, equal the twin's. Anyone can repeat it:
+simulator; {equal['rtl_draws'] // 2:,} draws of {equal['rtl_streams'] // 2:,} streams of the
+compiled RTL, through the link, equal the twin's, once shown as the top 24 bits of the words and
+once as the Gaussians, which all the bits of a draw decide. Anyone can repeat it:
 
     cmp <(pendula noise twin:// --bytes 3M --kind uniforms) \\
         <(pendula noise verilator:// --bytes 3M --kind uniforms)
@@ -205,7 +207,7 @@ A short battery of our own runs with the tests: tests/system/test_noise_statisti
 ## Area and speed
 
 {cost_section(table)}
-The twin makes 130 to 170 million Gaussians a second on one thread (`benchmarks/twin.py`).
+The twin's rate stands in [benchmarks](../benchmarks.md).
 
 ## Seeding from jitter
 

@@ -98,8 +98,9 @@ def main() -> None:
         "degrees_of_freedom": freedom, "chi_square_p": round(chi_p, 4),
         "anderson_darling": round(ad, 3), "anderson_darling_p": round(ad_p, 4), **errors,
         "largest_sigma": round(float(abs(values[seen > 0]).max()) / variance**0.5, 2),
-        "beyond_6_sigma": int(seen[abs(values) > 6 * variance**0.5].sum()),
-        "beyond_6_sigma_expected": round(n * float(p[abs(values) > 6 * variance**0.5].sum()), 1)})
+        "from_6_sigma": int(seen[abs(values) >= 6 * GAUSSIAN_LAW.sigma_raw].sum()),
+        "from_6_sigma_expected": round(
+            n * float(p[abs(values) >= 6 * GAUSSIAN_LAW.sigma_raw].sum()), 1)})
 
 
 if __name__ == "__main__":

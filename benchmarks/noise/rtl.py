@@ -73,7 +73,7 @@ def main() -> None:
             assert draw(*name, args.first) == expected, f"{draw.__name__} of {name} differs"
             print(f"{draw.__name__[3:]}, seed and index {name}: {args.first} words and Gaussians "
                   f"equal the contract's, {time.monotonic() - start:.0f} s", flush=True)
-    for kind in (Kind.UNIFORMS, Kind.GAUSSIANS):
+    for kind in (Kind.UNIFORMS, Kind.GAUSSIANS):      # of the same draws
         size, done = args.draws * kind.unit_bytes, 0
         pair = zip(of_device("verilator://", kind, 3), of_device("twin://", kind, 3), strict=True)
         for rtl, twin in pair:

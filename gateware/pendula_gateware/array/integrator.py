@@ -111,7 +111,7 @@ class Integrator(ArrayPart):
     word : :py:`In(32)`
         Uniform word of this node and step.
     xi : :py:`In(signed(GAUSSIAN_BITS))`
-        Gaussian of the same word.
+        Gaussian of the same draw.
     o : :py:`Out(result_shape(spec))`
         New state and force; `saturated` counts only where the update took effect.
 

@@ -37,7 +37,8 @@ class _ClosedPipeError(PendulaError):
 @click.command("noise")
 @click.argument("url")
 @click.option("--bytes", "size", type=_Size(),
-              help="Bytes to write, whole draws (draws: a multiple of 11); endless where not given.")
+              help="Bytes to write, whole draws (of 44 bits: a multiple of 11); endless "
+                   "where not given.")
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]),
               default=Kind.DRAWS.value, show_default=True,
               help="All bits of each draw, its word, the top of its word, or its Gaussian.")
