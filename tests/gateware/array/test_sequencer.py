@@ -53,17 +53,17 @@ def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8):
     return seen
 
 
-def lanes_of(jobs, *, initial=InitialState.ZERO, lanes=4):
-    """Return (first, last, lanes loaded) of every job."""
+def lanes_of(jobs, *, lanes=4):
+    """Return (first, last, lanes loaded) of jobs, each with its initial state."""
     component = Sequencer(spec=SPEC, period=5, drain=3, lanes=lanes)
     seen = []
 
     async def run(ctx):
         ctx.set(component.registers.segments, 1)
         ctx.set(component.registers.stop_step, 0)
-        ctx.set(component.registers.initial, initial)
         ctx.set(component.seeded, 1)
-        for job in jobs:
+        for job, initial in jobs:
+            ctx.set(component.registers.initial, initial)
             assert ctx.get(component.rest)
             await put(ctx, component.job, [job])
             loaded = []
@@ -82,13 +82,15 @@ def job(more, force=0):
 
 
 def test_lanes_of_a_job_are_loaded_one_by_one():
-    assert lanes_of([job(3), job(0), job(2)]) == [
+    assert lanes_of([(job(more), InitialState.ZERO) for more in (3, 0, 2)]) == [
         (0, 3, [0, 1, 2, 3]), (0, 0, [0]), (0, 2, [0, 1, 2])]
 
 
 def test_the_lane_with_the_latest_sample_goes_on_from_it():
-    assert lanes_of([job(0), job(0)], initial=InitialState.KEEP) == [(0, 0, [0])] * 2
-    assert lanes_of([job(0, force=1), job(0)], initial=InitialState.KEEP) == [(0, 0, [0])] * 2
+    batch, chain = (job(2), InitialState.ZERO), (job(0), InitialState.KEEP)
+    force = (job(0, force=1), InitialState.KEEP)
+    assert lanes_of([batch, chain, chain, force, chain]) == [
+        (0, 2, [0, 1, 2]), (2, 2, [2]), (2, 2, [2]), (0, 0, [0]), (0, 0, [0])]
 
 
 def test_no_job_is_taken_before_its_streams_are_ready():
