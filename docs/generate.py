@@ -201,6 +201,9 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"docs/reference is out of date: {', '.join(stale)}; "
                              "run python docs/generate.py\n")
         return int(bool(stale))
+    if arguments:
+        sys.stderr.write(f"the only argument is --check, not {' '.join(arguments)}\n")
+        return 2
     FOLDER.mkdir(exist_ok=True)
     for path, text in pages.items():
         path.write_text(text)

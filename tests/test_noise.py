@@ -104,13 +104,14 @@ def test_the_last_streams_of_a_seed() -> None:
 
 def test_bytes_of_a_request() -> None:
     assert NoiseRequest().bytes_hi == 2**32 * 4096 * 44 // 8
-    assert NoiseRequest(kind=Kind.GAUSSIANS, streams=2**31, draws=1).bytes_hi == 2 * 2**32
+    assert NoiseRequest(kind=Kind.GAUSSIANS, streams=2**16, draws=1).bytes_hi == 2 * 2**32
 
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"first": -1}, r"first stream must be within 0\.\.4294967295, not -1"),
     ({"first": 2**32}, f"not {2**32}"),
-    ({"streams": 0}, r"streams at a time must be within 1\.\.4294967296, not 0"),
+    ({"streams": 0}, r"streams at a time must be within 1\.\.65536, not 0"),
+    ({"streams": 2**16 + 1}, r"within 1\.\.65536, not 65537"),
     ({"first": 2**32 - 2, "streams": 3}, r"within 1\.\.2, not 3"),
     ({"draws": 0}, r"draws of a stream must be within 1\.\.2\*\*48, a stream's share of the "
                    "period, not 0"),

@@ -26,12 +26,15 @@ from pendula.program import Program, random_program
 from pendula.twin.noise import GaussianSampler, NoiseStreams
 from pendula.twin.twin_device import TwinDevice
 
-__all__ = ["INDICES", "PROBE_NODES", "Kind", "NoiseRequest", "noise_bytes", "probe_program"]
+__all__ = [
+    "INDICES", "PROBE_NODES", "STREAMS_HI", "Kind", "NoiseRequest", "noise_bytes", "probe_program",
+]
 
 Units = npt.NDArray[np.uint64]
 
 INDICES = 1 << 32
 PROBE_NODES = 4096              # draws of a stream that a device with a probe program gives
+STREAMS_HI = 1 << 16            # at a time: what fits the memory of a small machine
 _PROBE_BITS = 24                # state bits of a probe program: the widest that a spec may have
 _BLOCK = 1 << 20                # draws at a time
 
@@ -103,9 +106,9 @@ class NoiseRequest:
         check_seed(self.seed)
         if not 0 <= self.first < INDICES:
             raise ProgramError(f"first stream must be within 0..{INDICES - 1}, not {self.first}")
-        if not 1 <= self.streams <= INDICES - self.first:
-            raise ProgramError(f"streams at a time must be within 1..{INDICES - self.first}, "
-                               f"not {self.streams}")
+        most = min(STREAMS_HI, INDICES - self.first)
+        if not 1 <= self.streams <= most:
+            raise ProgramError(f"streams at a time must be within 1..{most}, not {self.streams}")
         if not 1 <= self.draws <= DRAWS_HI:
             raise ProgramError(f"draws of a stream must be within 1..2**{DRAWS_HI.bit_length() - 1}"
                                f", a stream's share of the period, not {self.draws}")
