@@ -10,6 +10,7 @@ from pendula.contract import CONTRACT_ID
 from pendula.contract.protocol import Hello
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.array import OscillatorArray
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import ByteStream
 from pendula_gateware.link.controller import Controller
 from pendula_gateware.link.deframer import Deframer
@@ -33,6 +34,8 @@ class Top(wiring.Component):
     jitter : RingSource or ModelSource, optional
         Source of a jitter seeder; there is none without it. Its seeds are only offered: noise
         comes from the SEED registers alone.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -50,9 +53,9 @@ class Top(wiring.Component):
     busy: Signal
 
     def __init__(self, *, spec: ArraySpec, build_id: str, lanes: int = 1,
-                 jitter: RingSource | ModelSource | None = None) -> None:
+                 jitter: RingSource | ModelSource | None = None, fabric: Fabric = GENERIC) -> None:
         self._spec, self._build_id, self._jitter = spec, build_id, jitter
-        self._lanes = lanes
+        self._lanes, self._fabric = lanes, fabric
         super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1)})
 
     @property
@@ -75,13 +78,19 @@ class Top(wiring.Component):
         """Source of the jitter seeder."""
         return self._jitter
 
+    @property
+    def fabric(self) -> Fabric:
+        """What it is built for."""
+        return self._fabric
+
     def elaborate(self, platform):
         m = Module()
         hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id,
                          lanes=self._lanes, jitter_rings=self._jitter.rings if self._jitter else 0)
         m.submodules.deframer = deframer = Deframer()
         m.submodules.controller = controller = Controller(spec=self._spec, hello=hello)
-        m.submodules.array = array = OscillatorArray(spec=self._spec, lanes=self._lanes)
+        m.submodules.array = array = OscillatorArray(
+            spec=self._spec, lanes=self._lanes, fabric=self._fabric)
         m.submodules.framer = framer = Framer()
         connect(m, flipped(self.i), deframer.i)
         connect(m, deframer.o, controller.i)

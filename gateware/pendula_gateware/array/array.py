@@ -14,6 +14,7 @@ from pendula_gateware.array.readout import Readout
 from pendula_gateware.array.sequencer import Sequencer
 from pendula_gateware.array.shapes import shared_shape, token_shape
 from pendula_gateware.array.store import RowStore
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import (
     MemoryBus,
     MemoryBusInterface,
@@ -91,6 +92,8 @@ class OscillatorArray(ArrayPart):
         Array.
     lanes : int
         Samples drawn side by side, in lockstep on one stream of parameters.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -125,10 +128,10 @@ class OscillatorArray(ArrayPart):
     cycles: Signal
     busy: Signal
 
-    def __init__(self, *, spec: ArraySpec, lanes: int = 1) -> None:
+    def __init__(self, *, spec: ArraySpec, lanes: int = 1, fabric: Fabric = GENERIC) -> None:
         if not 1 <= lanes <= LANES_HI:
             raise ValueError(f"lanes must be within 1..{LANES_HI}, not {lanes}")
-        self._lanes = [Lane(spec=spec) for _ in range(lanes)]
+        self._lanes = [Lane(spec=spec, fabric=fabric) for _ in range(lanes)]
         super().__init__({
             "job": In(stream.Signature(job_shape(lanes))), "o": Out(PacketStream),
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "clear": In(1),

@@ -14,6 +14,7 @@ from pendula_gateware.array.shapes import (
     own_shape,
     shared_shape,
 )
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.numeric.delay import delayed
 
 __all__ = ["FAN_IN", "CouplingSum", "Drift", "LocalTerms", "adder_tree", "tree_latency"]
@@ -51,6 +52,8 @@ class CouplingSum(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -73,7 +76,8 @@ class CouplingSum(ArrayPart):
     u: data.View
     o: Signal
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._recoded = fabric.recoded
         degree = len(spec.offsets)
         edge = data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
         super().__init__({
@@ -189,6 +193,8 @@ class Drift(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -211,8 +217,8 @@ class Drift(ArrayPart):
     v: data.View
     o: Signal
 
-    def __init__(self, *, spec: ArraySpec) -> None:
-        self._coupling = CouplingSum(spec=spec)
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._coupling = CouplingSum(spec=spec, fabric=fabric)
         self._local = LocalTerms(spec=spec)
         super().__init__({
             "shared": In(shared_shape(spec)), "own": In(own_shape(spec)),

@@ -19,6 +19,7 @@ from pendula_gateware.array.shapes import (
     token_shape,
 )
 from pendula_gateware.array.store import RowStore
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, RegisterValues
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.noise.source import NoiseSource
@@ -140,6 +141,8 @@ class Lane(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -175,9 +178,9 @@ class Lane(ArrayPart):
     shared: data.View
     o: data.View
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._reader, self._taps = StateReader(spec=spec), TapLine(spec=spec)
-        self._drift, self._integrator = Drift(spec=spec), Integrator(spec=spec)
+        self._drift, self._integrator = Drift(spec=spec, fabric=fabric), Integrator(spec=spec)
         super().__init__({
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "rest": In(1),
             "seed": In(StateLayout), "seeded": In(1), "token": In(token_shape(spec)),
