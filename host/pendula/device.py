@@ -362,9 +362,10 @@ class Backend:
 BACKENDS: dict[str, Backend] = {
     "float": Backend("pendula.twin.float_device", "FloatDevice", options=("functions",)),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
-    "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim", ("lanes", "jitter")),
+    "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim",
+                     ("lanes", "jitter", "fabric")),
     "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim",
-                         ("lanes", "jitter")),
+                         ("lanes", "jitter", "fabric")),
     "serial": Backend("pendula.link.serial_device", "SerialDevice",
                       options=("baud", "timeout", "reconnect"), address="/dev/ttyUSB1"),
     "tcp": Backend("pendula.link.tcp_device", "TcpDevice", options=("timeout", "reconnect"),

@@ -11,6 +11,7 @@ from pendula.contract.graph import grid
 from pendula.contract.physics import QUARTIC
 from pendula.contract.spec import ArraySpec
 from pendula.errors import MissingExtraError
+from pendula_gateware.fabric import GENERIC
 
 __all__ = ["DEFAULT_SPEC", "PLAIN", "Options", "design_id", "digest_of", "package_version",
            "source_folder"]
@@ -31,14 +32,17 @@ class Options:
         Samples drawn side by side.
     jitter : bool
         Whether there is a jitter seeder; its source is a model.
+    fabric : str
+        Name of the :class:`pendula_gateware.fabric.Fabric` that it is written for.
     """
 
     lanes: int = 1
     jitter: bool = False
+    fabric: str = GENERIC.name
 
 
 PLAIN = Options()
-"""One lane, no jitter seeder."""
+"""One lane, no jitter seeder, no fabric."""
 
 
 def digest_of(parts: Iterable[bytes]) -> str:

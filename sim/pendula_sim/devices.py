@@ -1,6 +1,7 @@
 """What the simulated devices have in common: a simulation for each array that is asked for."""
 
 import abc
+from typing import ClassVar
 
 from pendula.contract.protocol import LANES_HI
 from pendula.contract.spec import ArraySpec
@@ -8,6 +9,7 @@ from pendula.errors import UrlError
 from pendula.link.client import Client
 from pendula.link.engine import AbstractEngine
 from pendula.link.link_device import LinkDevice
+from pendula_gateware.fabric import FABRICS, GENERIC
 from pendula_sim.design import DEFAULT_SPEC, Options
 from pendula_sim.engine import SimulatorTransport
 
@@ -28,6 +30,8 @@ class SimulatedDevice(LinkDevice):
         Samples drawn side by side, from 1 to :data:`pendula.contract.protocol.LANES_HI`.
     jitter : str
         Jitter seeder: ``model`` for one whose source is a model, or empty for none.
+    fabric : str
+        Family of FPGAs that the gateware is written for, one of :attr:`fabrics`.
 
     Raises
     ------
@@ -35,14 +39,22 @@ class SimulatedDevice(LinkDevice):
         If an option is something else.
     """
 
-    def __init__(self, url: str, lanes: str = "1", jitter: str = "") -> None:
+    fabrics: ClassVar = tuple(name for name, fabric in FABRICS.items() if not fabric.spram)
+    """Fabrics whose gateware needs no cells of a vendor."""
+
+    def __init__(self, url: str, lanes: str = "1", jitter: str = "",
+                 fabric: str = GENERIC.name) -> None:
         super().__init__(url)
         if jitter not in ("", "model"):
             raise UrlError(f"jitter of a simulated device must be model, not {jitter!r}")
         if not lanes.isdecimal() or not 1 <= int(lanes) <= LANES_HI:
             raise UrlError(f"lanes of a simulated device must be within 1..{LANES_HI}, "
                            f"not {lanes!r}")
-        self._options = Options(lanes=int(lanes), jitter=bool(jitter))
+        if fabric not in self.fabrics:
+            known = ", ".join(self.fabrics)
+            raise UrlError(f"fabric of a simulated device must be one of {known}, not {fabric!r}: "
+                           "cells of a vendor take netlist://")
+        self._options = Options(lanes=int(lanes), jitter=bool(jitter), fabric=fabric)
         self._spec: ArraySpec | None = None
 
     def open_engine(self, spec: ArraySpec | None) -> AbstractEngine:

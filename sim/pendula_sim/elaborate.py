@@ -11,6 +11,7 @@ from pathlib import Path
 from amaranth.back import verilog
 
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.fabric import FABRICS
 from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Flat, Top
 from pendula_sim.design import Options, design_id
@@ -21,7 +22,7 @@ __all__ = ["main", "make_top"]
 def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
     """Return the gateware of a design."""
     return Top(spec=spec, build_id=build_id, lanes=options.lanes,
-               jitter=ModelSource() if options.jitter else None)
+               jitter=ModelSource() if options.jitter else None, fabric=FABRICS[options.fabric])
 
 
 def main(design_path: str, expected_id: str, output: str) -> None:

@@ -78,7 +78,8 @@ def test_the_key_covers_the_spec(other):
     assert library_path(SPEC, GXX) != library_path(other, GXX)
 
 
-@pytest.mark.parametrize("options", [Options(jitter=True), Options(lanes=2)])
+@pytest.mark.parametrize("options", [
+    Options(jitter=True), Options(lanes=2), Options(fabric="ecp5")])
 def test_the_key_covers_the_options(options):
     assert library_path(SPEC, GXX, options) != library_path(SPEC, GXX)
     assert library_path(SPEC, GXX, options) == library_path(SPEC, GXX, replace(options))

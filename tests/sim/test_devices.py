@@ -71,6 +71,21 @@ def test_a_jitter_seeder_makes_another_build():
     assert info["build_id"] != design_id(DEFAULT_SPEC)[:16]
 
 
+def test_a_fabric_makes_another_build():
+    with open_device("pysim://?fabric=ecp5") as device:
+        build_id = device.info()["build_id"]
+    assert build_id == design_id(DEFAULT_SPEC, Options(fabric="ecp5"))[:16]
+    assert build_id != design_id(DEFAULT_SPEC)[:16]
+
+
+@pytest.mark.parametrize("fabric", ["ice40", "xilinx", ""])
+@pytest.mark.parametrize("scheme", ["pysim", "verilator"])
+def test_a_fabric_needs_no_cells_of_a_vendor(scheme, fabric):
+    with pytest.raises(UrlError, match=rf"must be one of generic, ecp5, gowin, not '{fabric}': "
+                                       "cells of a vendor take netlist://"):
+        open_device(f"{scheme}://?fabric={fabric}")
+
+
 def test_info_without_a_program_describes_the_default_array(device):
     info = device.info()
     assert info["nodes"] == DEFAULT_SPEC.nodes

@@ -19,6 +19,7 @@ from pendula.program import Program, random_program
 
 EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?lanes=3": ("kuramoto", "quartic", "ising"),
+         "verilator://?fabric=ecp5": tuple(ARRAYS),
          "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",)}
 """Devices, and the arrays that they run."""
 
