@@ -1,1 +1,1 @@
-"""Boards: one file each, on the platforms of amaranth-boards. None yet; see docs/limits.md."""
+"""Boards: one file each, on the platforms of amaranth-boards; bitstreams, fitting, flashing."""

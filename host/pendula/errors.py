@@ -1,10 +1,14 @@
 """Every error that Pendula raises on purpose. The message names the bad value and the fix."""
 
 __all__ = [
+    "BoardError",
     "BuildError",
+    "ClockError",
     "ContractError",
     "DataError",
     "DeviceError",
+    "FitError",
+    "FlashError",
     "JitterError",
     "LinkDownError",
     "LinkError",
@@ -13,7 +17,9 @@ __all__ = [
     "PendulaError",
     "ProgramError",
     "SilentLinkError",
+    "TimingError",
     "UrlError",
+    "WrongBuildError",
 ]
 
 
@@ -58,7 +64,37 @@ class MissingExtraError(PendulaError, ImportError):
 
 
 class BuildError(PendulaError, RuntimeError):
-    """A simulator could not be built; the message carries the tool's own words."""
+    """A simulator or bitstream could not be built; the message carries the tool's own words."""
+
+
+class BoardError(PendulaError, ValueError):
+    """There is no board of that name, or a bitstream is for another one."""
+
+
+class ClockError(PendulaError, ValueError):
+    """A board cannot make a clock, or a baud rate from it."""
+
+
+class FitError(BuildError):
+    """A design needs more of an FPGA than there is; the message says of what, and what would fit."""
+
+
+class TimingError(BuildError):
+    """A design is slower than its clock.
+
+    Parameters
+    ----------
+    fmax_hz : float
+        What it was placed and routed for at best.
+    """
+
+    def __init__(self, message: str, fmax_hz: float) -> None:
+        self.fmax_hz = fmax_hz
+        super().__init__(message)
+
+
+class FlashError(PendulaError, RuntimeError):
+    """A bitstream could not be loaded into a board; the message carries the tool's own words."""
 
 
 class LinkError(PendulaError, ConnectionError):
@@ -71,6 +107,10 @@ class LinkDownError(LinkError):
 
 class SilentLinkError(LinkError):
     """The connection is open, and the device gives no sound answer."""
+
+
+class WrongBuildError(LinkError):
+    """The board that answers runs another bitstream than the one that was loaded."""
 
 
 class JitterError(PendulaError, RuntimeError):
