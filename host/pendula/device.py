@@ -366,6 +366,8 @@ BACKENDS: dict[str, Backend] = {
                      ("lanes", "jitter", "fabric")),
     "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim",
                          ("lanes", "jitter", "fabric")),
+    "netlist": Backend("pendula_sim.netlist", "NetlistDevice", "fpga", ("lanes",),
+                       address="ecp5"),
     "serial": Backend("pendula.link.serial_device", "SerialDevice",
                       options=("baud", "timeout", "reconnect"), address="/dev/ttyUSB1"),
     "tcp": Backend("pendula.link.tcp_device", "TcpDevice", options=("timeout", "reconnect"),

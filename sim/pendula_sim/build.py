@@ -1,7 +1,8 @@
 """Build the Verilated library of an array, once for everything that it is made from.
 
 The cache is addressed by content: a file's name is the digest of the gateware's sources, the
-harness, the array spec, the tools' versions and the flags. A file that exists is right, and a warm
+harness, the array spec, the tools' versions and the flags, and for a netlist the models of its
+cells. A file that exists is right, and a warm
 start needs neither Amaranth nor a compiler run.
 """
 
@@ -28,6 +29,7 @@ from pendula_sim.design import (
     package_version,
     source_folder,
 )
+from pendula_sim.synthesis import SYNTHESES
 
 __all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "cache_folder", "library_path"]
 
@@ -47,6 +49,7 @@ CXX_FLAGS = (
     "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
 )
 HOT_FLAGS = ("-O3",)
+NETLIST_FLAGS = ("-O1",)       # -O2 takes three times as long and is 15 % faster
 COLD_FLAGS = ("-O0",)
 
 
@@ -58,12 +61,17 @@ def cache_folder() -> Path:
 
 def library_path(spec: ArraySpec, compiler: Compiler, options: Options = PLAIN) -> Path:
     """Return where the library of an array is, once it is built."""
-    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *HOT_FLAGS, *COLD_FLAGS,
+    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *_hot_flags(options), *COLD_FLAGS,
                        *compiler.command))
+    netlist = SYNTHESES[options.fabric].identity if options.netlist else ""
     key = digest_of([part.encode() for part in (
         design_id(spec, options), _HARNESS.read_text(), _verilator_version(),
-        compiler.identity, flags)])
+        compiler.identity, flags, netlist)])
     return cache_folder() / "verilator" / f"{key[:32]}.lib"
+
+
+def _hot_flags(options: Options) -> tuple[str, ...]:
+    return NETLIST_FLAGS if options.netlist else HOT_FLAGS
 
 
 def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:
@@ -82,7 +90,8 @@ def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     lanes = f" in {options.lanes} lanes" if options.lanes > 1 else ""
-    message = f"Building the simulator of {spec.nodes} {spec.physics.name} nodes{lanes}"
+    cells = f", synthesised for {options.fabric}" if options.netlist else ""
+    message = f"Building the simulator of {spec.nodes} {spec.physics.name} nodes{lanes}{cells}"
     with _progress(message), FileLock(library.with_name("build.lock")):
         if not library.exists():
             _build(spec, compiler, library, options)
@@ -94,20 +103,21 @@ def _build(spec: ArraySpec, compiler: Compiler, library: Path, options: Options)
     shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
     folder.mkdir()
     try:
-        sources = _verilate(_elaborate(spec, options, folder))
-        _compile(compiler, sources, folder / "library")
+        _verilate(_describe(spec, options, folder), folder)
+        _compile(compiler, _hot_flags(options), folder / "library")
         (folder / "library").replace(library)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _elaborate(spec: ArraySpec, options: Options, folder: Path) -> Path:
-    """Return the Verilog of an array."""
-    description, verilog = folder / "design.json", folder / "top.v"
+def _describe(spec: ArraySpec, options: Options, folder: Path) -> list[str]:
+    """Write out an array, or its netlist, and return Verilator's arguments for that."""
+    description = folder / "design.json"
+    output = folder / ("top.il" if options.netlist else "top.v")
     description.write_bytes(canonical_json({"spec": spec.describe(), "options": asdict(options)}))
     run_tools([sys.executable, "-m", "pendula_sim.elaborate", description,
-               design_id(spec, options), verilog])
-    return verilog
+               design_id(spec, options), output])
+    return SYNTHESES[options.fabric].run(folder) if options.netlist else [str(output)]
 
 
 def _verilator_version() -> str:
@@ -119,22 +129,22 @@ def _verilator_version() -> str:
             "Linux on x86-64, macOS on arm64 and Windows. Elsewhere use pysim://") from None
 
 
-def _verilate(verilog: Path) -> list[Path]:
-    """Return the C++ files made from a Verilog file, beside it."""
+def _verilate(sources: Sequence[str], folder: Path) -> None:
+    """Write the C++ files made from Verilog into a folder."""
     root = source_folder("verilator")
     program = root / "bin" / ("verilator_bin.exe" if os.name == "nt" else "verilator_bin")
-    run_tools([program, *VERILATOR_FLAGS, "--Mdir", verilog.parent, verilog],
+    run_tools([program, *VERILATOR_FLAGS, "--Mdir", folder, *sources],
               environment={**os.environ, "VERILATOR_ROOT": str(root)})
-    return sorted(verilog.parent.glob("*.cpp"))
 
 
-def _compile(compiler: Compiler, generated: Sequence[Path], library: Path) -> None:
+def _compile(compiler: Compiler, hot_flags: Sequence[str], library: Path) -> None:
     """Compile what runs in every cycle with optimisation, and the rest without, side by side."""
     include = source_folder("verilator") / "include"
     folder = library.parent
+    generated = sorted(folder.glob("*.cpp"))
     once = [source for source in generated if source.stem.endswith("__Slow")]
     units = {
-        "often": (HOT_FLAGS, [*(source for source in generated if source not in once), _HARNESS]),
+        "often": (hot_flags, [*(source for source in generated if source not in once), _HARNESS]),
         "once": (COLD_FLAGS, [*(include / name for name in _RUNTIME), *once]),
     }
     commands = []

@@ -22,8 +22,9 @@ _SHOWN_LINES = 5
 Command = Sequence[str | os.PathLike[str]]
 
 
-def run_tools(*commands: Command, environment: dict[str, str] | None = None) -> list[str]:
-    """Run tools side by side and return what each of them printed.
+def run_tools(*commands: Command, environment: dict[str, str] | None = None,
+              folder: Path | None = None) -> list[str]:
+    """Run tools side by side, in a folder, and return what each of them printed.
 
     Raises
     ------
@@ -32,16 +33,18 @@ def run_tools(*commands: Command, environment: dict[str, str] | None = None) -> 
         running, after an interruption neither.
     """
     with ExitStack() as stack:
-        processes = [stack.enter_context(_running(command, environment)) for command in commands]
+        processes = [stack.enter_context(_running(command, environment, folder))
+                     for command in commands]
         return [_finish(command, process)
                 for command, process in zip(commands, processes, strict=True)]
 
 
 @contextmanager
-def _running(command: Command, environment: dict[str, str] | None) -> Iterator[Popen[str]]:
+def _running(command: Command, environment: dict[str, str] | None,
+             folder: Path | None) -> Iterator[Popen[str]]:
     try:
-        process = Popen(command, env=environment, text=True, errors="replace", stdin=DEVNULL,
-                        stdout=PIPE, stderr=STDOUT)
+        process = Popen(command, env=environment, cwd=folder, text=True, errors="replace",
+                        stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
     except OSError as error:
         raise BuildError(f"{command[0]} must be a program that starts, not fail with: "
                          f"{error}") from None

@@ -34,11 +34,14 @@ class Options:
         Whether there is a jitter seeder; its source is a model.
     fabric : str
         Name of the :class:`pendula_gateware.fabric.Fabric` that it is written for.
+    netlist : bool
+        Whether its netlist after synthesis for the fabric is simulated.
     """
 
     lanes: int = 1
     jitter: bool = False
     fabric: str = GENERIC.name
+    netlist: bool = False
 
 
 PLAIN = Options()

@@ -1,4 +1,6 @@
-"""Write the Verilog of an array: ``python -m pendula_sim.elaborate DESIGN.json DESIGN_ID TOP.v``.
+"""Write out an array: ``python -m pendula_sim.elaborate DESIGN.json DESIGN_ID FILE``.
+
+The file is Verilog if its name ends in ``.v``, else RTLIL.
 
 A process of its own, so that what is elaborated is what the sources say now, whatever another
 process imported before they changed.
@@ -8,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from amaranth.back import verilog
+from amaranth.back import rtlil, verilog  # pyright: ignore[reportAttributeAccessIssue]
 
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.fabric import FABRICS
@@ -26,11 +28,14 @@ def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
 
 
 def main(design_path: str, expected_id: str, output: str) -> None:
-    """Write the Verilog if the sources still have the expected digest."""
+    """Write the file if the sources still have the expected digest."""
     design = json.loads(Path(design_path).read_text())
     spec, options = ArraySpec.from_description(design["spec"]), Options(**design["options"])
     top = Flat(make_top(spec, options, expected_id))
-    text = verilog.convert(top, name="top", emit_src=False, strip_internal_attrs=True)
+    if output.endswith(".v"):
+        text = verilog.convert(top, name="top", emit_src=False, strip_internal_attrs=True)
+    else:
+        text = rtlil.convert(top, name="top", emit_src=False)
     if design_id(spec, options) != expected_id:
         sys.exit("the gateware's sources changed during the build: start it again")
     Path(output).write_text(text)
