@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from random import Random
 from typing import Any
 
+from amaranth.hdl import ClockDomain, Module
 from amaranth.lib import stream, wiring
 from amaranth.sim import Simulator
 
@@ -105,7 +106,10 @@ def simulate(component: wiring.Component, *testbenches: Testbench,
     TimeoutError
         If a testbench is still running after `timeout_cycles`.
     """
-    simulator = Simulator(component)
+    top: Any = Module()
+    top.domains.sync = ClockDomain("sync")      # the component may be without a register
+    top.submodules.dut = component
+    simulator = Simulator(top)
     simulator.add_clock(CLOCK_PERIOD_S)
     for testbench in testbenches:
         simulator.add_testbench(testbench)

@@ -7,7 +7,7 @@ __all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "Fabric"]
 
 @dataclass(frozen=True, slots=True)
 class Fabric:
-    """How parts of an array are built on a family of FPGAs. It changes no sample and no latency.
+    """How parts of an array are built on a family of FPGAs. It changes no sample.
 
     Parameters
     ----------
@@ -18,19 +18,34 @@ class Fabric:
         are left to the gains; otherwise they are plain products, which simulators run fastest.
     spram : bool
         Whether parameter rows are kept in iCE40 UltraPlus SPRAM.
+    distributed_depth : int
+        Rings of fewer words are kept in look-up tables rather than block RAM.
+    bank_depth : int
+        Memories of more rows are split into banks of this many; 0 never splits.
     """
 
     name: str
     recoded: bool = True
     spram: bool = False
+    distributed_depth: int = 0
+    bank_depth: int = 0
+
+    def banks(self, rows: int) -> list[int]:
+        """Return the rows of the banks of a memory; all but the last are alike."""
+        depth = self.bank_depth or rows
+        return [min(depth, rows - first) for first in range(0, rows, depth)]
+
+    def memory_attributes(self, depth: int) -> dict[str, str]:
+        """Return what tells synthesis where to keep a ring of `depth` words."""
+        return {"ram_style": "distributed"} if depth < self.distributed_depth else {}
 
 
 GENERIC = Fabric("generic", recoded=False)
 """Nothing is known: simulators."""
 
-ECP5 = Fabric("ecp5")
+ECP5 = Fabric("ecp5", distributed_depth=64, bank_depth=2048)
 ICE40 = Fabric("ice40", spram=True)
-GOWIN = Fabric("gowin")
+GOWIN = Fabric("gowin", distributed_depth=64, bank_depth=2048)
 
 FABRICS = {fabric.name: fabric for fabric in (GENERIC, ECP5, ICE40, GOWIN)}
 """All fabrics by name."""

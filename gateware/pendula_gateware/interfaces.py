@@ -26,8 +26,8 @@ __all__ = [
     "row_shape",
 ]
 
-MEMORY_READ_LATENCY = 2
-"""Cycles from an address on a :class:`MemoryBus` to its data."""
+MEMORY_READ_LATENCY = 4
+"""Cycles from an address on a :class:`MemoryBus` to its data, at most."""
 
 Byte = unsigned(8)
 ByteStream = stream.Signature(Byte)
@@ -142,8 +142,8 @@ class MemoryBus(wiring.Signature):
     write_data : :py:`Out(width)`
         Row to write, in the low bits.
     read_data : :py:`In(width)`
-        Row that was addressed :data:`MEMORY_READ_LATENCY` cycles ago, in the low bits; the others
-        are zero.
+        Row that is addressed, once it has been for :data:`MEMORY_READ_LATENCY` cycles, in the low
+        bits; the others are zero.
     """
 
     def __init__(self, spec: ArraySpec) -> None:

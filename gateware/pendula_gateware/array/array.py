@@ -12,7 +12,7 @@ from pendula_gateware.array.lane import Lane
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.readout import Readout
 from pendula_gateware.array.sequencer import Sequencer
-from pendula_gateware.array.shapes import shared_shape, token_shape
+from pendula_gateware.array.shapes import codes_shape, shared_shape, token_shape
 from pendula_gateware.array.store import RowStore
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import (
@@ -23,63 +23,107 @@ from pendula_gateware.interfaces import (
     job_shape,
 )
 from pendula_gateware.noise.seeder import SeedBank
-from pendula_gateware.numeric.delay import DelayLine, delayed
+from pendula_gateware.numeric.delay import DelayLine, delayed, registered
 
 __all__ = ["OscillatorArray", "SharedRows"]
 
 
 class SharedRows(ArrayPart):
-    """Parameter, segment and node rows of a token, for all lanes.
+    """What all lanes need of a token: codes, local codes times their gains, and the node row.
 
     Parameters
     ----------
     spec : ArraySpec
         Array.
     latency : int
-        Cycles from a token to its rows.
+        Cycles from a token to its codes.
+    wait : int
+        Cycles from the codes to all else.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
     bus : :py:`In(MemoryBus(spec))`
-        Access to the three memories.
+        Access to the three memories, at rest.
+    rest : :py:`In(1)`
+        No token is under way.
     token : :py:`In(token_shape(spec))`
         Token.
+    codes : :py:`Out(codes_shape(spec))`
+        Coupling codes of the token of `latency` cycles ago.
     o : :py:`Out(shared_shape(spec))`
-        The token of `latency` cycles ago, with its rows.
+        The token of ``latency + wait`` cycles ago, with what belongs to it.
     """
 
     bus: MemoryBusInterface
+    rest: Signal
     token: data.View
+    codes: data.View
     o: data.View
 
-    def __init__(self, *, spec: ArraySpec, latency: int) -> None:
-        self._latency = latency
-        super().__init__({"bus": In(MemoryBus(spec)), "token": In(token_shape(spec)),
-                          "o": Out(shared_shape(spec))}, spec=spec)
+    def __init__(self, *, spec: ArraySpec, latency: int, wait: int,
+                 fabric: Fabric = GENERIC) -> None:
+        self._latency, self._wait, self._fabric = latency, wait, fabric
+        self._stores = {number: RowStore(spec=spec, number=number, fabric=fabric)
+                        for number in (Memory.PARAMETER, Memory.SEGMENT, Memory.NODE)}
+        super().__init__({
+            "bus": In(MemoryBus(spec)), "rest": In(1), "token": In(token_shape(spec)),
+            "codes": Out(codes_shape(spec)), "o": Out(shared_shape(spec)),
+        }, spec=spec)
 
     @property
     def latency(self) -> int:
-        """Cycles from a token to its rows."""
+        """Cycles from a token to its codes."""
         return self._latency
+
+    @property
+    def wait(self) -> int:
+        """Cycles from the codes to all else."""
+        return self._wait
+
+    def _delay(self, m: Module, name: str, value: data.View, cycles: int) -> data.View:
+        if not cycles:
+            return value
+        m.submodules[name] = line = DelayLine(
+            shape=value.shape(), depth=cycles, fabric=self._fabric)
+        m.d.comb += line.i.eq(value)
+        return line.o
+
+    def _read(self, m: Module, number: Memory, row: Value) -> data.View:
+        """Return a row of a memory, while the array is at work; otherwise it is the bus's."""
+        m.submodules[number.name.lower()] = store = self._stores[number]
+        m.d.comb += [
+            store.bus.memory.eq(self.bus.memory), store.bus.row.eq(self.bus.row),
+            store.bus.write.eq(self.bus.write), store.bus.write_data.eq(self.bus.write_data),
+            store.use.eq(~self.rest), store.row.eq(row),
+        ]
+        with m.If(self.bus.memory == number):
+            m.d.comb += self.bus.read_data.eq(store.bus.read_data)
+        return delayed(m, store.o, self._read_latency - store.latency)
+
+    @property
+    def _read_latency(self) -> int:
+        """Cycles that the slowest memory takes, and so all of them."""
+        return max(store.latency for store in self._stores.values())
 
     def elaborate(self, platform):
         m = Module()
-        shape = token_shape(self._spec)
-        m.submodules.early = early = DelayLine(shape=shape, depth=self._latency - RowStore.latency)
-        m.submodules.late = late = DelayLine(shape=shape, depth=RowStore.latency)
-        m.d.comb += [early.i.eq(self.token), late.i.eq(early.o), self.o.token.eq(late.o)]
-        rows = {Memory.PARAMETER: (early.o.row, self.o.parameter),
-                Memory.SEGMENT: (early.o.segment, self.o.segment),
-                Memory.NODE: (early.o.node, self.o.node)}
-        for number, (row, o) in rows.items():
-            m.submodules[number.name.lower()] = store = RowStore(spec=self._spec, number=number)
-            m.d.comb += [
-                store.bus.memory.eq(self.bus.memory), store.bus.row.eq(self.bus.row),
-                store.bus.write.eq(self.bus.write), store.bus.write_data.eq(self.bus.write_data),
-                store.use.eq(early.o.valid), store.row.eq(row), o.eq(store.o),
-            ]
-            with m.If(self.bus.memory == number):
-                m.d.comb += self.bus.read_data.eq(store.bus.read_data)
+        early = self._delay(m, "early", self.token, self._latency - self._read_latency)
+        late = self._delay(m, "late", early, self._wait - 1)
+        parameter = self._read(m, Memory.PARAMETER, early.row)
+        segment = self._read(m, Memory.SEGMENT, late.segment)
+        node = self._read(m, Memory.NODE, late.node)
+        local_codes = self._delay(m, "local_codes", parameter.local_codes, self._wait - 1)
+        m.d.comb += [self.o.token.eq(delayed(m, late, self._read_latency + 1)),
+                     Cat(self.codes).eq(Cat(parameter.codes))]
+        m.d.sync += [
+            self.o.node.eq(node),
+            self.o.coupling_gain.eq(segment.coupling_gain),
+            self.o.noise_gain.eq(segment.noise_gain),
+            *(self.o.weights[term].eq(local_codes[term] * segment.local_gains[term])
+              for term in range(len(self._spec.physics.basis))),
+        ]
         return m
 
 
@@ -131,6 +175,7 @@ class OscillatorArray(ArrayPart):
     def __init__(self, *, spec: ArraySpec, lanes: int = 1, fabric: Fabric = GENERIC) -> None:
         if not 1 <= lanes <= LANES_HI:
             raise ValueError(f"lanes must be within 1..{LANES_HI}, not {lanes}")
+        self._fabric = fabric
         self._lanes = [Lane(spec=spec, fabric=fabric) for _ in range(lanes)]
         super().__init__({
             "job": In(stream.Signature(job_shape(lanes))), "o": Out(PacketStream),
@@ -167,8 +212,8 @@ class OscillatorArray(ArrayPart):
         for bus in (*(lane.bus for lane in self._lanes), sequencer.bus, rows.bus):
             m.d.comb += [bus.memory.eq(self.bus.memory), bus.row.eq(self.bus.row),
                          bus.write.eq(self.bus.write), bus.write_data.eq(self.bus.write_data)]
-        m.d.comb += self.bus.read_data.eq(Mux(self.bus.memory == Memory.TABLE,
-                                              first.read_data, rows.bus.read_data))
+        read_data = Mux(self.bus.memory == Memory.TABLE, first.read_data, rows.bus.read_data)
+        m.d.comb += self.bus.read_data.eq(registered(m, read_data))
 
     def _seed(self, m: Module, sequencer: Sequencer) -> None:
         """Prepare the streams of the next job; load them, a lane a cycle."""
@@ -189,17 +234,25 @@ class OscillatorArray(ArrayPart):
 
     def _connect_lanes(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                        readout: Readout) -> None:
+        """Pass tokens and rows from lane to lane, a cycle each; let the results meet again."""
+        token, codes, shared = sequencer.token, rows.codes, rows.o
         for number, lane in enumerate(self._lanes):
             m.submodules[f"lane_{number}"] = lane
-            m.d.comb += [lane.registers.eq(self.registers), lane.token.eq(sequencer.token),
-                         lane.shared.eq(rows.o), readout.i[number].eq(lane.o)]
+            m.d.comb += [
+                lane.registers.eq(self.registers), lane.token.eq(token), lane.codes.eq(codes),
+                lane.shared.eq(shared),
+                readout.i[number].eq(delayed(m, lane.o, self.lanes - 1 - number)),
+            ]
+            token, codes, shared = (delayed(m, value, 1) for value in (token, codes, shared))
 
     def elaborate(self, platform):
         m = Module()
         lane = self._lanes[0]
         m.submodules.sequencer = sequencer = Sequencer(
-            spec=self._spec, period=self.period, drain=lane.latency, lanes=self.lanes)
-        m.submodules.rows = rows = SharedRows(spec=self._spec, latency=lane.centre)
+            spec=self._spec, period=self.period, drain=lane.latency + self.lanes - 1,
+            lanes=self.lanes)
+        m.submodules.rows = rows = SharedRows(
+            spec=self._spec, latency=lane.centre, wait=lane.wait, fabric=self._fabric)
         m.submodules.readout = readout = Readout(spec=self._spec, lanes=self.lanes)
         self._connect_bus(m, sequencer, rows)
         self._connect_lanes(m, sequencer, rows, readout)
@@ -212,6 +265,7 @@ class OscillatorArray(ArrayPart):
             sequencer.hold.eq(readout.busy),
             readout.first.eq(sequencer.first),
             readout.last.eq(sequencer.last),
+            rows.rest.eq(sequencer.rest),
             rows.token.eq(sequencer.token),
             self.busy.eq(~sequencer.rest | self.job.valid | readout.busy),
         ]

@@ -1,5 +1,7 @@
 """The drift of one node a cycle: K multiply-adds, the local terms, and their gains."""
 
+from typing import NamedTuple
+
 from amaranth import *
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
@@ -10,17 +12,47 @@ from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import (
     accumulator_shape,
+    codes_shape,
     interval_shape,
+    neighbours_shape,
     own_shape,
     shared_shape,
+    weights_shape,
 )
 from pendula_gateware.fabric import GENERIC, Fabric
-from pendula_gateware.numeric.delay import delayed
+from pendula_gateware.numeric.delay import delayed, registered
 
-__all__ = ["FAN_IN", "CouplingSum", "Drift", "LocalTerms", "adder_tree", "tree_latency"]
+__all__ = ["FAN_IN", "Digit", "Drift", "LocalTerms", "NeighbourSum", "adder_tree", "recode",
+           "tree_latency"]
 
-FAN_IN = 4
+FAN_IN = 2
 """Terms that one register stage of an adder tree adds up."""
+
+
+class Digit(NamedTuple):
+    """A radix-4 digit from -2 to 2: `nothing`, or one or `two`, and a sign."""
+
+    nothing: Value
+    two: Value
+    negative: Value
+
+    def times(self, m: Module, value: Value) -> Value:
+        """Return the multiple of `value`, less one where the digit is `negative`, a cycle later."""
+        register = Signal(signed(len(value) + 1), reset_less=True)
+        multiple = Mux(self.two, value << 1, value)
+        with m.If(self.nothing):
+            m.d.sync += register.eq(0)
+        with m.Else():
+            m.d.sync += register.eq(multiple.as_unsigned() ^ self.negative.replicate(len(multiple)))
+        return register
+
+
+def recode(code: Value) -> list[Digit]:
+    """Return the digits of a two's-complement code, lowest first (Booth, radix 4)."""
+    bits = [C(0, 1), *code, *[code[-1]] * (len(code) % 2)]
+    return [Digit(nothing=(low == middle) & (middle == high), two=middle == low,
+                  negative=high & ~(middle & low))
+            for low, middle, high in zip(bits[0::2], bits[1::2], bits[2::2], strict=False)]
 
 
 def tree_latency(terms: int) -> int:
@@ -37,16 +69,13 @@ def adder_tree(m: Module, terms: list[Value]) -> Value:
     while len(terms) > 1:
         sums = []
         for first in range(0, len(terms), FAN_IN):
-            total = sum(terms[first + 1:first + FAN_IN], terms[first])
-            register = Signal(total.shape(), reset_less=True)
-            m.d.sync += register.eq(total)
-            sums.append(register)
+            sums.append(registered(m, sum(terms[first + 1:first + FAN_IN], terms[first])))
         terms = sums
     return terms[0]
 
 
-class CouplingSum(ArrayPart):
-    """Sum of the couplings of one node.
+class NeighbourSum(ArrayPart):
+    """Sum of the neighbours of one node, each times its coupling code.
 
     Parameters
     ----------
@@ -57,14 +86,12 @@ class CouplingSum(ArrayPart):
 
     Members
     -------
-    codes : :py:`In(ArrayLayout(code, K))`
+    codes : :py:`In(codes_shape(spec))`
         Coupling codes w.
-    v : :py:`In(ArrayLayout(ArrayLayout(edge, rank), K))`
+    v : :py:`In(neighbours_shape(spec))`
         Functions of the neighbours.
-    u : :py:`In(ArrayLayout(edge, rank))`
-        Functions of the node itself; not used where the physics has none.
-    o : :py:`Out(coupling)`
-        ``sum_k w_k * sum_r u_r * v_kr``.
+    o : :py:`Out(ArrayLayout(partial, rank))`
+        ``sum_k w_k * v_kr`` for each rank r.
 
     Notes
     -----
@@ -73,49 +100,56 @@ class CouplingSum(ArrayPart):
 
     codes: data.View
     v: data.View
-    u: data.View
-    o: Signal
+    o: data.View
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._recoded = fabric.recoded
-        degree = len(spec.offsets)
-        edge = data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
+        partial = accumulator_shape(spec, "partial")
         super().__init__({
-            "codes": In(data.ArrayLayout(signed(spec.code_bits), degree)),
-            "v": In(data.ArrayLayout(edge, degree)),
-            "u": In(edge),
-            "o": Out(accumulator_shape(spec, "coupling")),
+            "codes": In(codes_shape(spec)), "v": In(neighbours_shape(spec)),
+            "o": Out(data.ArrayLayout(partial, spec.physics.rank)),
         }, spec=spec)
 
     @property
     def latency(self) -> int:
-        """Cycles from the inputs to the sum."""
-        own = 1 + tree_latency(self._spec.physics.rank) if self._spec.physics.u else 0
-        return 1 + tree_latency(len(self._spec.offsets)) + own
+        """Cycles from the inputs to the sums: multiples, adder tree, digits and correction."""
+        return (1 + tree_latency(len(self._spec.offsets))
+                + (tree_latency(self._digits + 1) if self._recoded else 0))
 
-    @staticmethod
-    def model(codes, v, u) -> int:
-        """Compute the sum."""
-        return step.coupling_sum(codes, u, v)
+    @property
+    def _digits(self) -> int:
+        """Radix-4 digits of a code."""
+        return (self._spec.code_bits + 1) // 2
+
+    def model(self, codes, v) -> list[int]:
+        """Compute the sums."""
+        ranks = range(self._spec.physics.rank)
+        return [step.coupling_sum(codes, [r == rank for r in ranks], v) for rank in ranks]
+
+    def _sum_products(self, m: Module) -> list[Value]:
+        """Return the sums of products."""
+        return [adder_tree(m, [registered(m, self.codes[k] * self.v[k][rank])
+                               for k in range(len(self._spec.offsets))])
+                for rank in range(self._spec.physics.rank)]
+
+    def _sum_digits(self, m: Module) -> list[Value]:
+        """Return the sums of multiples by the digits of the codes, digit by digit."""
+        neighbours, places = range(len(self._spec.offsets)), range(self._digits)
+        digits = [recode(self.codes[k]) for k in neighbours]
+        correction = registered(m, sum(
+            adder_tree(m, [code[place].negative for code in digits]) << 2 * place
+            for place in places))
+        sums = []
+        for rank in range(self._spec.physics.rank):
+            planes = [adder_tree(m, [digits[k][place].times(m, self.v[k][rank])
+                                     for k in neighbours]) << 2 * place for place in places]
+            sums.append(adder_tree(m, [*planes, correction]))
+        return sums
 
     def elaborate(self, platform):
         m = Module()
-        shape, ranks = accumulator_shape(self._spec, "partial"), range(self._spec.physics.rank)
-        partials = []
-        for rank in ranks:
-            products = []
-            for k in range(len(self._spec.offsets)):
-                product = Signal(signed(self._spec.code_bits + self._spec.edge_bits),
-                                 reset_less=True)
-                m.d.sync += product.eq(self.codes[k] * self.v[k][rank])
-                products.append(product)
-            partial = Signal(shape)
-            m.d.comb += partial.eq(adder_tree(m, products))
-            partials.append(partial)
-        if self._spec.physics.u:
-            u = delayed(m, self.u, 1 + tree_latency(len(self._spec.offsets)))
-            partials = [delayed(m, Value.cast(u[rank] * partials[rank]), 1) for rank in ranks]
-        m.d.comb += self.o.eq(adder_tree(m, partials))
+        sums = self._sum_digits(m) if self._recoded else self._sum_products(m)
+        m.d.comb += [self.o[rank].eq(total) for rank, total in enumerate(sums)]
         return m
 
 
@@ -131,10 +165,8 @@ class LocalTerms(ArrayPart):
     -------
     own : :py:`In(own_shape(spec))`
         State and table row of the node.
-    codes : :py:`In(ArrayLayout(local_code, M))`
-        Local codes p.
-    gains : :py:`In(ArrayLayout(gain, M))`
-        Segment gains gl.
+    weights : :py:`In(weights_shape(spec))`
+        Local codes times segment gains, ``gl_m * p_m``.
     o : :py:`Out(drift)`
         ``sum_m gl_m * p_m * h_m(x)`` at the accumulators' binary point.
 
@@ -144,44 +176,36 @@ class LocalTerms(ArrayPart):
     """
 
     own: data.View
-    codes: data.View
-    gains: data.View
+    weights: data.View
     o: Signal
 
     def __init__(self, *, spec: ArraySpec) -> None:
-        terms = len(spec.physics.basis)
         super().__init__({
-            "own": In(own_shape(spec)),
-            "codes": In(data.ArrayLayout(signed(spec.local_code_bits), terms)),
-            "gains": In(data.ArrayLayout(signed(spec.gain_bits), terms)),
+            "own": In(own_shape(spec)), "weights": In(weights_shape(spec)),
             "o": Out(accumulator_shape(spec, "drift")),
         }, spec=spec)
 
     @property
     def latency(self) -> int:
-        """Cycles from the inputs to the sum: code product, gain product, adder tree."""
-        return 2 + tree_latency(len(self._spec.physics.basis))
+        """Cycles from the inputs to the sum: product, adder tree."""
+        return 1 + tree_latency(len(self._spec.physics.basis))
 
-    def model(self, x: int, row: dict[str, int], codes, gains) -> int:
-        """Compute the sum from a state, its table row, the codes and the gains."""
+    def model(self, x: int, row: dict[str, int], weights) -> int:
+        """Compute the sum from a state, its table row, and the weights."""
         values = step.basis_values(self._spec, x, row)
-        products = [code * value for code, value in zip(codes, values, strict=True)]
-        return step.combine(self._spec, 0, 0, products, gains)
+        return step.combine(self._spec, 0, 0, values, weights)
 
     def elaborate(self, platform):
         m = Module()
-        gains = delayed(m, self.gains, 1)
+        exact = {STATE: self.own.x, ONE: C(1, signed(2))}
         scaled = []
         for index, (name, term) in enumerate(
                 zip(self._spec.physics.basis, self._spec.local_terms, strict=True)):
-            exact = {STATE: self.own.x, ONE: C(1, signed(2))}
             value = exact[name] if name in exact else self.own.row[f"h{index}"]
-            product = Signal(interval_shape(term.code * term.value), reset_less=True)
-            m.d.sync += product.eq(self.codes[index] * value)
-            scaled_term = Signal(interval_shape(self._spec.gain * term.code * term.value),
-                                 reset_less=True)
-            m.d.sync += scaled_term.eq(gains[index] * product)
-            scaled.append(scaled_term << self._spec.align_bits(term))
+            product = Signal(interval_shape(self._spec.gain * term.code * term.value),
+                             reset_less=True)
+            m.d.sync += product.eq(self.weights[index] * value)
+            scaled.append(product << self._spec.align_bits(term))
         m.d.comb += self.o.eq(adder_tree(m, scaled))
         return m
 
@@ -198,65 +222,82 @@ class Drift(ArrayPart):
 
     Members
     -------
-    shared : :py:`In(shared_shape(spec))`
-        Parameter and segment rows.
-    own : :py:`In(own_shape(spec))`
-        State and table row of the node.
-    v : :py:`In(ArrayLayout(ArrayLayout(edge, rank), K))`
+    codes : :py:`In(codes_shape(spec))`
+        Coupling codes.
+    v : :py:`In(neighbours_shape(spec))`
         Functions of the neighbours.
+    shared : :py:`In(shared_shape(spec))`
+        Weights and gains of the node, `wait` cycles after its codes.
+    own : :py:`In(own_shape(spec))`
+        State and table row of the node, `wait` cycles after its codes.
     o : :py:`Out(drift)`
         Drift, with ``spec.drift_f_bits`` fraction bits below one raw unit of the state.
 
     Notes
     -----
-    Latency `latency`, throughput 1 node a cycle.
+    Latency `latency` from the codes, throughput 1 node a cycle.
     """
 
+    codes: data.View
+    v: data.View
     shared: data.View
     own: data.View
-    v: data.View
     o: Signal
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
-        self._coupling = CouplingSum(spec=spec, fabric=fabric)
+        self._neighbours = NeighbourSum(spec=spec, fabric=fabric)
         self._local = LocalTerms(spec=spec)
         super().__init__({
+            "codes": In(codes_shape(spec)), "v": In(neighbours_shape(spec)),
             "shared": In(shared_shape(spec)), "own": In(own_shape(spec)),
-            "v": In(self._coupling.v.shape()), "o": Out(accumulator_shape(spec, "drift")),
+            "o": Out(accumulator_shape(spec, "drift")),
         }, spec=spec)
 
     @property
-    def latency(self) -> int:
-        """Cycles from the inputs to the drift: couplings and their gain or local terms, a sum."""
-        return max(self._coupling.latency + 1, self._local.latency) + 1
+    def wait(self) -> int:
+        """Cycles from the codes of a node to what belongs to itself."""
+        return self._neighbours.latency
 
-    def model(self, x: int, row: dict[str, int], v, codes, local_codes, coupling_gain: int,
-              local_gains) -> int:
-        """Compute the drift from a node's state and table row, its neighbours, codes and gains."""
+    @property
+    def latency(self) -> int:
+        """Cycles from the codes to the drift."""
+        return self.wait + max(self._scaled_latency, self._local.latency) + 1
+
+    @property
+    def _scaled_latency(self) -> int:
+        """Cycles from the sums over the neighbours to the coupling times its gain."""
+        return 1 + (1 + tree_latency(self._spec.physics.rank) if self._spec.physics.u else 0)
+
+    def model(self, x: int, row: dict[str, int], v, codes, weights, coupling_gain: int) -> int:
+        """Compute the drift from a node's state, table row, neighbours, codes, weights and gain."""
         u = [row[f"u{r}"] if self._spec.physics.u else 1 for r in range(self._spec.physics.rank)]
-        coupling = self._coupling.model(codes, v, u)
-        local = self._local.model(x, row, local_codes, local_gains)
-        nothing = [0] * len(local_gains)
-        return step.combine(self._spec, coupling, coupling_gain, nothing, nothing) + local
+        coupling, nothing = step.coupling_sum(codes, u, v), [0] * len(weights)
+        return (step.combine(self._spec, coupling, coupling_gain, nothing, nothing)
+                + self._local.model(x, row, weights))
+
+    def _scale(self, m: Module, partials: list[Value]) -> Value:
+        """Return the coupling times its gain, aligned."""
+        if self._spec.physics.u:
+            partials = [registered(m, self.own.row[f"u{r}"] * partial)
+                        for r, partial in enumerate(partials)]
+        coupling = Signal(accumulator_shape(self._spec, "coupling"))
+        scaled = Signal(interval_shape(self._spec.gain * self._spec.accumulators["coupling"]),
+                        reset_less=True)
+        m.d.comb += coupling.eq(adder_tree(m, partials))
+        m.d.sync += scaled.eq(
+            delayed(m, self.shared.coupling_gain, self._scaled_latency - 1) * coupling)
+        return scaled << self._spec.align_bits(self._spec.coupling_term)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.coupling, m.submodules.local = coupling, local = self._coupling, self._local
-        spec, term = self._spec, self._spec.coupling_term
+        m.submodules.neighbours, m.submodules.local = neighbours, local = (
+            self._neighbours, self._local)
         m.d.comb += [
-            coupling.codes.eq(self.shared.parameter.codes),
-            coupling.v.eq(self.v),
-            local.own.eq(self.own),
-            local.codes.eq(self.shared.parameter.local_codes),
-            local.gains.eq(self.shared.segment.local_gains),
+            neighbours.codes.eq(self.codes), neighbours.v.eq(self.v),
+            local.own.eq(self.own), local.weights.eq(self.shared.weights),
         ]
-        if spec.physics.u:
-            m.d.comb += [coupling.u[r].eq(self.own.row[f"u{r}"]) for r in range(spec.physics.rank)]
-        gain = delayed(m, self.shared.segment.coupling_gain, coupling.latency)
-        scaled = Signal(interval_shape(spec.gain * spec.accumulators["coupling"]), reset_less=True)
-        m.d.sync += scaled.eq(gain * coupling.o)
-        ready = max(coupling.latency + 1, local.latency)
-        m.d.sync += self.o.eq(
-            delayed(m, scaled << spec.align_bits(term), ready - coupling.latency - 1)
-            + delayed(m, local.o, ready - local.latency))
+        scaled = self._scale(m, [neighbours.o[r] for r in range(self._spec.physics.rank)])
+        ready = max(self._scaled_latency, local.latency)
+        m.d.sync += self.o.eq(delayed(m, scaled, ready - self._scaled_latency)
+                              + delayed(m, local.o, ready - local.latency))
         return m

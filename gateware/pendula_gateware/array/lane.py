@@ -12,6 +12,9 @@ from pendula_gateware.array.drift import Drift
 from pendula_gateware.array.integrator import Integrator
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import (
+    codes_shape,
+    edge_shape,
+    neighbours_shape,
     own_shape,
     result_shape,
     shared_shape,
@@ -29,12 +32,14 @@ __all__ = ["Lane", "StateReader", "TapLine"]
 
 
 class TapLine(ArrayPart):
-    """Shift register that shows a node's neighbours while the node is at its centre.
+    """Delay line that shows a node's neighbours while the node is at its centre.
 
     Parameters
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -52,10 +57,9 @@ class TapLine(ArrayPart):
     i: data.View
     o: data.View
 
-    def __init__(self, *, spec: ArraySpec) -> None:
-        edge = data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
-        neighbours = data.ArrayLayout(edge, len(spec.offsets))
-        super().__init__({"i": In(edge), "o": Out(neighbours)}, spec=spec)
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._fabric = fabric
+        super().__init__({"i": In(edge_shape(spec)), "o": Out(neighbours_shape(spec))}, spec=spec)
 
     @property
     def latency(self) -> int:
@@ -64,72 +68,108 @@ class TapLine(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        width = self.i.as_value().shape().width
-        depth = self.latency - min(0, *self._spec.offsets)
-        history = Signal(depth * width, reset_less=True)
-        line = Cat(self.i, history)                 # one slice a cycle of age
-        m.d.sync += history.eq(line)
-        for k, offset in enumerate(self._spec.offsets):
-            age = self.latency - offset
-            m.d.comb += self.o[k].eq(line[age * width:(age + 1) * width])
+        value, age = self.i, 0
+        for k, offset in reversed(list(enumerate(self._spec.offsets))):
+            if gap := self.latency - offset - age:
+                m.submodules[f"gap_{k}"] = line = DelayLine(
+                    shape=self.i.shape(), depth=gap, fabric=self._fabric)
+                m.d.comb += line.i.eq(value)
+                value, age = line.o, age + gap
+            m.d.comb += self.o[k].eq(value)
         return m
 
 
 class StateReader(ArrayPart):
-    """State memory with its write-back, and the table row of what is read.
+    """State memory with its write-back, and the table: what a node is to others and to itself.
 
     Parameters
     ----------
     spec : ArraySpec
         Array.
+    wait : int
+        Cycles from `v` to `own`.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
     bus : :py:`In(MemoryBus(spec))`
-        Access to the table memory.
+        Access to the table memory, at rest.
+    rest : :py:`In(1)`
+        No token is under way.
     token : :py:`In(token_shape(spec))`
         Node to read.
     result : :py:`In(result_shape(spec))`
         Node to write back.
-    o : :py:`Out(own_shape(spec))`
-        State and table row of the node read.
+    v : :py:`Out(ArrayLayout(edge, rank))`
+        Functions v of the node read `latency` cycles ago.
+    own : :py:`Out(own_shape(spec))`
+        State and table row of the node whose `v` was shown `wait` cycles ago; v is not among it.
 
     Notes
     -----
     Latency `latency`, throughput 1 node a cycle. A result is seen by reads from the next cycle on.
+    The table is kept in two parts, so that only a state has to wait, and not what it leads to.
     """
 
     bus: MemoryBusInterface
+    rest: Signal
     token: data.View
     result: data.View
-    o: data.View
+    v: data.View
+    own: data.View
     state_latency = 2
-    latency = state_latency + RowStore.latency
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, wait: int, fabric: Fabric = GENERIC) -> None:
+        self._wait, self._fabric = wait, fabric
+        names = {f"v{r}" for r in range(spec.physics.rank)}
+        self._others, self._itself = (
+            RowStore(spec=spec, number=Memory.TABLE, fields=fields, fabric=fabric)
+            for fields in (names, spec.columns.keys() - names))
         super().__init__({
-            "bus": In(MemoryBus(spec)), "token": In(token_shape(spec)),
-            "result": In(result_shape(spec)), "o": Out(own_shape(spec)),
+            "bus": In(MemoryBus(spec)), "rest": In(1), "token": In(token_shape(spec)),
+            "result": In(result_shape(spec)), "v": Out(edge_shape(spec)),
+            "own": Out(own_shape(spec)),
         }, spec=spec)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a token to `v`."""
+        return self.state_latency + self._others.latency
+
+    @property
+    def wait(self) -> int:
+        """Cycles from `v` to `own`."""
+        return self._wait
+
+    def _look_up(self, m: Module, part: RowStore, x: Value) -> None:
+        """Read a part of the table at the row of `x`."""
+        m.d.comb += [
+            part.bus.memory.eq(self.bus.memory), part.bus.row.eq(self.bus.row),
+            part.bus.write.eq(self.bus.write), part.bus.write_data.eq(self.bus.write_data),
+            part.use.eq(~self.rest), part.row.eq(x[-self._spec.table_bits:]),
+        ]
 
     def elaborate(self, platform):
         m = Module()
-        spec = self._spec
         m.submodules.states = states = memory.Memory(
-            shape=state_shape(spec), depth=spec.nodes, init=[])
-        m.submodules.table = table = RowStore(spec=spec, number=Memory.TABLE)
+            shape=state_shape(self._spec), depth=self._spec.nodes, init=[])
+        m.submodules.others, m.submodules.itself = others, itself = self._others, self._itself
         write, read = states.write_port(), states.read_port()
-        wiring.connect(m, wiring.flipped(self.bus), table.bus)
-        x = delayed(m, read.data, self.state_latency - 1)
+        early = late = delayed(m, read.data, self.state_latency - 1)
+        if self._wait:
+            m.submodules.waiting = waiting = DelayLine(
+                shape=state_shape(self._spec), depth=self._wait, fabric=self._fabric)
+            m.d.comb += waiting.i.eq(early)
+            late = waiting.o
+        self._look_up(m, others, early)
+        self._look_up(m, itself, late)
         m.d.comb += [
-            write.en.eq(self.result.token.valid),
-            write.addr.eq(self.result.token.node),
-            write.data.eq(self.result.x),
-            read.addr.eq(self.token.node),
-            table.use.eq(delayed(m, self.token.valid, self.state_latency)),
-            table.row.eq(x[-spec.table_bits:]),
-            self.o.x.eq(delayed(m, x, table.latency)),
-            self.o.row.eq(table.o),
+            write.en.eq(self.result.token.valid), write.addr.eq(self.result.token.node),
+            write.data.eq(self.result.x), read.addr.eq(self.token.node),
+            self.own.x.eq(delayed(m, late, itself.latency)), self.own.row.eq(itself.o),
+            *(self.v[r].eq(others.o[f"v{r}"]) for r in range(self._spec.physics.rank)),
+            self.bus.read_data.eq(others.bus.read_data | itself.bus.read_data),
         ]
         return m
 
@@ -151,15 +191,17 @@ class Lane(ArrayPart):
     bus : :py:`In(MemoryBus(spec))`
         Access to the table memory.
     rest : :py:`In(1)`
-        Forget the noise stream.
+        Forget the noise stream; no token is under way, and the table belongs to the bus.
     seed : :py:`In(StateLayout)`
         First state of the next noise stream with `seeded`; zeros while there are tokens.
     seeded : :py:`In(1)`
         Take it over, after `rest`.
     token : :py:`In(token_shape(spec))`
         Node to update; the N tokens of a pass come back to back.
+    codes : :py:`In(codes_shape(spec))`
+        Its coupling codes, `centre` cycles later.
     shared : :py:`In(shared_shape(spec))`
-        The same token with its rows, `centre` cycles later.
+        All else that belongs to it, `wait` cycles later still.
     o : :py:`Out(result_shape(spec))`
         Result, `latency` cycles after the token; written back in that cycle.
 
@@ -175,22 +217,31 @@ class Lane(ArrayPart):
     seed: data.View
     seeded: Signal
     token: data.View
+    codes: data.View
     shared: data.View
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
-        self._reader, self._taps = StateReader(spec=spec), TapLine(spec=spec)
+        self._taps = TapLine(spec=spec, fabric=fabric)
         self._drift, self._integrator = Drift(spec=spec, fabric=fabric), Integrator(spec=spec)
+        self._reader = StateReader(
+            spec=spec, wait=self._taps.latency + self._drift.wait, fabric=fabric)
         super().__init__({
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "rest": In(1),
             "seed": In(StateLayout), "seeded": In(1), "token": In(token_shape(spec)),
-            "shared": In(shared_shape(spec)), "o": Out(result_shape(spec)),
+            "codes": In(codes_shape(spec)), "shared": In(shared_shape(spec)),
+            "o": Out(result_shape(spec)),
         }, spec=spec)
 
     @property
     def centre(self) -> int:
-        """Cycles from a token to the centre of the tap line."""
+        """Cycles from a token to the centre of the tap line, and to its codes."""
         return self._reader.latency + self._taps.latency
+
+    @property
+    def wait(self) -> int:
+        """Cycles from the codes of a token to all else."""
+        return self._drift.wait
 
     @property
     def latency(self) -> int:
@@ -204,29 +255,25 @@ class Lane(ArrayPart):
             self._drift, self._integrator)
         m.submodules.noise = noise = NoiseSource()
         wiring.connect(m, wiring.flipped(self.bus), reader.bus)
-        own = reader.o
-        if taps.latency:
-            m.submodules.wait = wait = DelayLine(shape=own.shape(), depth=taps.latency)
-            m.d.comb += wait.i.eq(own)
-            own = wait.o
         update: Any = Signal(integrator.update.shape())
+        late = drift.latency - drift.wait
         m.d.comb += [
+            reader.rest.eq(self.rest),
             reader.token.eq(self.token),
             reader.result.eq(self.o),
-            *(taps.i[r].eq(reader.o.row[f"v{r}"]) for r in range(self._spec.physics.rank)),
-            drift.shared.eq(self.shared),
-            drift.own.eq(own),
+            taps.i.eq(reader.v),
+            drift.codes.eq(self.codes),
             drift.v.eq(taps.o),
+            drift.shared.eq(self.shared),
+            drift.own.eq(reader.own),
             noise.clear.eq(self.rest),
             noise.seed.eq(self.seed),
-            noise.advance.eq(self.seeded | delayed(m, self.shared.token.valid,
-                                                   drift.latency - noise.latency)),
-            update.token.eq(self.shared.token),
-            update.noise_gain.eq(self.shared.segment.noise_gain),
-            update.node.eq(self.shared.node),
+            noise.advance.eq(self.seeded
+                             | delayed(m, self.shared.token.valid, late - noise.latency)),
+            *(update[name].eq(self.shared[name]) for name in ("token", "noise_gain", "node")),
             integrator.registers.eq(self.registers),
-            integrator.update.eq(delayed(m, update, drift.latency)),
-            integrator.x.eq(delayed(m, own.x, drift.latency)),
+            integrator.update.eq(delayed(m, update, late)),
+            integrator.x.eq(delayed(m, reader.own.x, late)),
             integrator.drift.eq(drift.o),
             integrator.word.eq(noise.word),
             integrator.xi.eq(noise.gaussian),

@@ -8,8 +8,9 @@ from pendula.contract.numbers import Interval
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.interfaces import row_shape
 
-__all__ = ["accumulator_shape", "interval_shape", "memory_shape", "own_shape", "result_shape",
-           "shared_shape", "state_shape", "token_shape", "update_shape"]
+__all__ = ["accumulator_shape", "codes_shape", "edge_shape", "interval_shape", "memory_shape",
+           "neighbours_shape", "own_shape", "result_shape", "shared_shape", "state_shape",
+           "token_shape", "update_shape", "weights_shape"]
 
 
 def interval_shape(interval: Interval) -> Shape:
@@ -52,12 +53,33 @@ def own_shape(spec: ArraySpec) -> data.StructLayout:
     return data.StructLayout({"x": state_shape(spec), "row": memory_shape(spec, Memory.TABLE)})
 
 
+def edge_shape(spec: ArraySpec) -> data.ArrayLayout:
+    """Return the shape of the functions u or v of a node."""
+    return data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
+
+
+def neighbours_shape(spec: ArraySpec) -> data.ArrayLayout:
+    """Return the shape of the functions v of the neighbours of a node."""
+    return data.ArrayLayout(edge_shape(spec), len(spec.offsets))
+
+
+def weights_shape(spec: ArraySpec) -> data.ArrayLayout:
+    """Return the shape of the local codes of a node, each times the gain of its term."""
+    return data.ArrayLayout(interval_shape(spec.gain * spec.local_code), len(spec.physics.basis))
+
+
+def codes_shape(spec: ArraySpec) -> data.ArrayLayout:
+    """Return the shape of the coupling codes of a node."""
+    return data.ArrayLayout(signed(spec.code_bits), len(spec.offsets))
+
+
 def shared_shape(spec: ArraySpec) -> data.StructLayout:
-    """Return what all lanes get with a token: its parameter, segment and node rows."""
+    """Return what all lanes get with a token, beside the codes: gains, weights and node row."""
     return data.StructLayout({
         "token": token_shape(spec),
-        "parameter": memory_shape(spec, Memory.PARAMETER),
-        "segment": memory_shape(spec, Memory.SEGMENT),
+        "weights": weights_shape(spec),
+        "coupling_gain": signed(spec.gain_bits),
+        "noise_gain": signed(spec.gain_bits),
         "node": memory_shape(spec, Memory.NODE),
     })
 

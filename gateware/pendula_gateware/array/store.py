@@ -1,24 +1,23 @@
 """One of the array's memories: written and read over the memory bus, read by the array."""
 
+from collections.abc import Collection
+
 from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.spec import ArraySpec
-from pendula_gateware.interfaces import (
-    MEMORY_READ_LATENCY,
-    MemoryBus,
-    MemoryBusInterface,
-    row_shape,
-)
+from pendula_gateware.fabric import GENERIC, Fabric
+from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, row_shape
 from pendula_gateware.numeric.delay import delayed
 
 __all__ = ["RowStore"]
 
 
 class RowStore(wiring.Component):
-    """Memory of rows with one read port, lent to the bus while the array does not use it.
+    """Memory of rows, or of some of their fields, with one read port, lent to the bus at rest.
 
     Parameters
     ----------
@@ -26,13 +25,18 @@ class RowStore(wiring.Component):
         Array.
     number : Memory
         Which of its memories.
+    fields : collection of str, optional
+        Fields to keep; all of them where it is not given.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
     bus : :py:`In(MemoryBus(spec))`
         Access from the link; `read_data` holds this memory's row whatever memory is addressed.
+        Fields that are not kept read as zero.
     use : :py:`In(1)`
-        The array reads `row` in this cycle.
+        The array reads `row`, not the bus.
     row : :py:`In(range(rows))`
         Row that the array reads.
     o : :py:`Out(row_shape(layout))`
@@ -40,34 +44,60 @@ class RowStore(wiring.Component):
 
     Notes
     -----
-    Latency :data:`MEMORY_READ_LATENCY` cycles: the memory and an output register.
+    Latency `latency`: the memory, an output register, and the choice of the bank where there are
+    several, each with a register of its own since a block RAM is slow to answer.
     """
 
     bus: MemoryBusInterface
     use: Signal
     row: Signal
     o: data.View
-    latency = MEMORY_READ_LATENCY
 
-    def __init__(self, *, spec: ArraySpec, number: Memory) -> None:
-        self._layout = memory_layouts(spec)[number]
-        self._number = number
+    def __init__(self, *, spec: ArraySpec, number: Memory,
+                 fields: Collection[str] | None = None, fabric: Fabric = GENERIC) -> None:
+        layout = memory_layouts(spec)[number]
+        self._banks = fabric.banks(layout.rows)
+        self._number, self._rows, self._shape = number, layout.rows, row_shape(layout)
+        self._kept = data.StructLayout({
+            name: field.shape for name, field in self._shape if fields is None or name in fields})
         super().__init__({
-            "bus": In(MemoryBus(spec)), "use": In(1), "row": In(range(self._layout.rows)),
-            "o": Out(row_shape(self._layout)),
+            "bus": In(MemoryBus(spec)), "use": In(1), "row": In(range(layout.rows)),
+            "o": Out(self._shape),
         })
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a row's number to the row."""
+        return 2 if len(self._banks) == 1 else 3
+
+    def _bank(self, row: Value) -> Value:
+        """Return the number of the bank of a row."""
+        return row[exact_log2(self._banks[0]):] if len(self._banks) > 1 else C(0)
+
+    def _build_bank(self, m: Module, number: int, row: Value, written: data.View) -> data.View:
+        """Return what a bank answered a cycle ago."""
+        m.submodules[f"bank_{number}"] = bank = memory.Memory(
+            shape=self._kept, depth=self._banks[number], init=[])
+        write, read = bank.write_port(), bank.read_port()
+        chosen = self._bank(self.bus.row) == number
+        m.d.comb += [
+            write.en.eq(self.bus.write & (self.bus.memory == self._number) & chosen),
+            write.addr.eq(self.bus.row),
+            read.addr.eq(row),
+            *(write.data[name].eq(written[name]) for name, _ in self._kept),
+        ]
+        return delayed(m, read.data, 1)
 
     def elaborate(self, platform):
         m = Module()
-        shape = row_shape(self._layout)
-        m.submodules.rows = rows = memory.Memory(shape=shape, depth=self._layout.rows, init=[])
-        write, read = rows.write_port(), rows.read_port()
-        m.d.comb += [
-            write.en.eq(self.bus.write & (self.bus.memory == self._number)),
-            write.addr.eq(self.bus.row),
-            write.data.eq(self.bus.write_data),
-            read.addr.eq(Mux(self.use, self.row, self.bus.row)),
-            self.o.eq(delayed(m, read.data, self.latency - 1)),
-            self.bus.read_data.eq(self.o),
-        ]
+        row = Signal.like(self.row)
+        m.d.comb += row.eq(Mux(self.use, self.row, self.bus.row))
+        written = data.View(self._shape, self.bus.write_data[:self._shape.size])
+        kept = [self._build_bank(m, number, row, written) for number in range(len(self._banks))]
+        o = kept[0]
+        if len(kept) > 1:
+            o = Signal.like(o, reset_less=True)
+            m.d.sync += o.eq(Array(kept)[delayed(m, self._bank(row), 2)])
+        m.d.comb += [*(self.o[name].eq(o[name]) for name, _ in self._kept),
+                     self.bus.read_data.eq(self.o)]
         return m

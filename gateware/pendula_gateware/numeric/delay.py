@@ -6,7 +6,9 @@ from amaranth import *
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["RING_DEPTH", "DelayLine", "delayed"]
+from pendula_gateware.fabric import GENERIC, Fabric
+
+__all__ = ["RING_DEPTH", "DelayLine", "delayed", "registered"]
 
 RING_DEPTH = 8
 """Delays of at least this many cycles are kept in memory."""
@@ -23,12 +25,27 @@ def delayed(m, value, cycles):
         What to delay; views keep their layout.
     cycles : int
         Delay; 0 returns `value` itself.
+
+    Raises
+    ------
+    ValueError
+        If `cycles` is negative.
     """
+    if cycles < 0:
+        raise ValueError(f"cycles must not be negative, as in {cycles}")
     for _ in range(cycles):
         later = Signal.like(value, reset_less=True)
         m.d.sync += later.eq(value)
         value = later
     return value
+
+
+def registered(m: Module, value) -> Signal:
+    """Return the value of an expression as it was a cycle ago."""
+    value = Value.cast(value)
+    register = Signal(value.shape(), reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
 
 
 class DelayLine(wiring.Component):
@@ -40,6 +57,8 @@ class DelayLine(wiring.Component):
         Shape of what is delayed.
     depth : int
         Delay in cycles, at least 1.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -57,11 +76,12 @@ class DelayLine(wiring.Component):
     i: Any
     o: Any
 
-    def __init__(self, *, shape, depth: int) -> None:
+    def __init__(self, *, shape, depth: int, fabric: Fabric = GENERIC) -> None:
         if depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
         self._depth = depth
         self._shape = shape
+        self._attributes = fabric.memory_attributes(depth)
         super().__init__({"i": In(shape), "o": Out(shape)})
 
     @property
@@ -76,7 +96,8 @@ class DelayLine(wiring.Component):
             return m
         words = self._depth - 2                 # the read port and the output register are the rest
         width = Shape.cast(self._shape).width
-        m.submodules.ring = ring = memory.Memory(shape=width, depth=words, init=[])
+        m.submodules.ring = ring = memory.Memory(
+            shape=width, depth=words, init=[], attrs=self._attributes)
         write, read = ring.write_port(), ring.read_port()
         place = Signal(range(words))
         m.d.sync += place.eq(Mux(place == words - 1, 0, place + 1))

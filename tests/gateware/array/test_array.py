@@ -14,6 +14,7 @@ from pendula.contract.registers import Readout
 from pendula.contract.step import forces, pixel, run_sample
 from pendula.program import Program, random_program
 from pendula_gateware.array.array import OscillatorArray
+from pendula_gateware.fabric import ECP5, GENERIC, Fabric
 from streams import get_packet, put, simulate
 
 OFFSETS = {"both": (-5, -1, 1, 2, 5), "ahead": (1, 3), "behind": (-3, -1), "one": (1,)}
@@ -27,9 +28,10 @@ def build(physics: str, nodes: int, offsets: tuple[int, ...], *, seed: int = 1,
 
 
 def draw(program: Program, jobs: list[dict[str, int]], *, seed: int = 7, stall: float = 0.3,
-         uploaded=None, clamped=None, lanes: int = 1, **run) -> tuple[list[bytes], int]:
+         uploaded=None, clamped=None, lanes: int = 1, fabric: Fabric = GENERIC,
+         **run) -> tuple[list[bytes], int]:
     """Run jobs on a fresh array with stalls on both sides; return its packets and saturations."""
-    array = OscillatorArray(spec=program.spec, lanes=lanes)
+    array = OscillatorArray(spec=program.spec, lanes=lanes, fabric=fabric)
     packets: list[bytes] = []
     counters = []
     loaded = []
@@ -64,6 +66,16 @@ def test_samples(physics, nodes, offsets):
     runs = [run_sample(program, 7, index) for index in (0, 1, 0xFFFFFFFF)]
     assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
     assert saturations == sum(run.saturations for run in runs)
+
+
+@pytest.mark.parametrize("bank_depth", [4, 16, 2048])
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_samples_on_a_fabric_with_banks(physics, bank_depth):
+    program = build(physics, 21, OFFSETS["both"])
+    fabric = replace(ECP5, bank_depth=bank_depth)
+    packets, _ = draw(program, samples(0, 1), readout=Readout.ALL, fabric=fabric)
+    runs = [run_sample(program, 7, index) for index in (0, 1)]
+    assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
 
 
 @pytest.mark.parametrize("lanes", [2, 3, 5])

@@ -7,7 +7,14 @@ import pytest
 
 from pendula.contract import PHYSICS, ArraySpec
 from pendula.contract.numbers import Interval
-from pendula_gateware.array.drift import FAN_IN, CouplingSum, Drift, LocalTerms, tree_latency
+from pendula_gateware.array.drift import (
+    FAN_IN,
+    Drift,
+    LocalTerms,
+    NeighbourSum,
+    tree_latency,
+)
+from pendula_gateware.fabric import ECP5, GENERIC
 from streams import simulate
 
 SPECS = [ArraySpec(physics=physics, nodes=40, offsets=tuple(range(1, degree + 1)), table_bits=4)
@@ -25,27 +32,27 @@ def picks(rng: Random, within: Interval, count: int) -> list[int]:
     return [pick(rng, within) for _ in range(count)]
 
 
-def stream_through(component: Any, nodes: list[dict[str, Any]]) -> list[int]:
-    """Feed one node a cycle; return what comes out `latency` cycles after each."""
-    outputs: list[int] = []
+def stream_through(component: Any, nodes: list[dict[str, Any]], late: frozenset[str] = frozenset(),
+                   wait: int = 0) -> list[Any]:
+    """Feed one node a cycle, `late` ports `wait` cycles later; return what comes out of each."""
+    outputs: list[Any] = []
 
     def assign(ctx, port, value):
-        for name, item in value.items():
-            if isinstance(item, dict):
+        if isinstance(value, dict):
+            for name, item in value.items():
                 assign(ctx, port[name], item)
-            else:
-                ctx.set(port[name], item)
+        else:
+            ctx.set(port, value)
 
     async def run(ctx):
         for cycle in range(len(nodes) + component.latency):
             if cycle >= component.latency:
-                outputs.append(ctx.get(component.o))
-            if cycle < len(nodes):
-                for name, value in nodes[cycle].items():
-                    if isinstance(value, dict):
-                        assign(ctx, getattr(component, name), value)
-                    else:
-                        ctx.set(getattr(component, name), value)
+                output = ctx.get(component.o)
+                outputs.append(output if isinstance(output, int) else [*output])
+            for name in nodes[0]:
+                number = cycle - wait * (name in late)
+                if 0 <= number < len(nodes):
+                    assign(ctx, getattr(component, name), nodes[number][name])
             await ctx.tick()
 
     simulate(component, run)
@@ -61,23 +68,21 @@ def draw_node(spec: ArraySpec, rng: Random) -> dict[str, Any]:
                 for name in spec.columns},
         "v": [picks(rng, spec.edge, physics.rank) for _ in range(degree)],
         "codes": picks(rng, spec.code, degree),
-        "local_codes": picks(rng, spec.local_code, terms),
+        "weights": picks(rng, spec.gain * spec.local_code, terms),
         "coupling_gain": pick(rng, spec.gain),
-        "local_gains": picks(rng, spec.gain, terms),
     }
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
-def test_coupling_sum(spec):
+def test_neighbour_sum(spec, fabric):
     rng = Random(1)
-    edge, ranks = spec.edge, spec.physics.rank
-    nodes = [{"codes": picks(rng, spec.code, len(spec.offsets)), "u": picks(rng, edge, ranks),
-              "v": [picks(rng, edge, ranks) for _ in spec.offsets]} for _ in range(NODES)]
-    component = CouplingSum(spec=spec)
-    units = [1] * ranks
+    nodes = [{"codes": picks(rng, spec.code, len(spec.offsets)),
+              "v": [picks(rng, spec.edge, spec.physics.rank) for _ in spec.offsets]}
+             for _ in range(NODES)]
+    component = NeighbourSum(spec=spec, fabric=fabric)
     assert stream_through(component, nodes) == [
-        component.model(node["codes"], node["v"], node["u"] if spec.physics.u else units)
-        for node in nodes]
+        component.model(node["codes"], node["v"]) for node in nodes]
 
 
 @pytest.mark.parametrize("spec", SPECS[::4], ids=IDS[::4])
@@ -86,42 +91,55 @@ def test_local_terms(spec):
     drawn = [draw_node(spec, rng) for _ in range(NODES)]
     component = LocalTerms(spec=spec)
     outputs = stream_through(component, [
-        {"own": {"x": node["x"], "row": node["row"]}, "codes": node["local_codes"],
-         "gains": node["local_gains"]} for node in drawn])
-    assert outputs == [component.model(node["x"], node["row"], node["local_codes"],
-                                       node["local_gains"]) for node in drawn]
+        {"own": {"x": node["x"], "row": node["row"]}, "weights": node["weights"]}
+        for node in drawn])
+    assert outputs == [component.model(node["x"], node["row"], node["weights"]) for node in drawn]
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
-def test_drift(spec):
+def test_drift(spec, fabric):
     rng = Random(3)
     drawn = [draw_node(spec, rng) for _ in range(NODES)]
-    component = Drift(spec=spec)
-    single = len(spec.offsets) == 1         # a field of one item is no array in a row
+    component = Drift(spec=spec, fabric=fabric)
     outputs = stream_through(component, [
-        {"own": {"x": node["x"], "row": node["row"]}, "v": node["v"],
-         "shared": {"parameter": {"codes": node["codes"][0] if single else node["codes"],
-                                  "local_codes": node["local_codes"]},
-                    "segment": {"coupling_gain": node["coupling_gain"],
-                                "local_gains": node["local_gains"]}}} for node in drawn])
+        {"codes": node["codes"], "v": node["v"], "own": {"x": node["x"], "row": node["row"]},
+         "shared": {"weights": node["weights"], "coupling_gain": node["coupling_gain"]}}
+        for node in drawn], frozenset({"own", "shared"}), component.wait)
     assert outputs == [component.model(**node) for node in drawn]
 
 
-def test_four_bit_codes_exhaustively():
+@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
+def test_four_bit_codes_exhaustively(fabric):
     spec = ArraySpec(physics=PHYSICS["quartic"], nodes=4, offsets=(1,), table_bits=4)
     nodes = [{"codes": [code], "v": [[v]]} for code in range(-7, 8)
              for v in range(spec.edge.lo, spec.edge.hi + 1)]
-    component = CouplingSum(spec=spec)
+    component = NeighbourSum(spec=spec, fabric=fabric)
     assert stream_through(component, nodes) == [
-        node["codes"][0] * node["v"][0][0] for node in nodes]
+        [node["codes"][0] * node["v"][0][0]] for node in nodes]
 
 
-def test_extreme_coupling_fits():
+@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("code_bits", [2, 3, 5, 6])
+def test_other_widths_of_codes(code_bits, fabric):
+    rng = Random(4)
+    spec = ArraySpec(physics=PHYSICS["ising"], nodes=9, offsets=(1, 2, 3), code_bits=code_bits)
+    nodes = [{"codes": picks(rng, spec.code, 3), "v": [picks(rng, spec.edge, 1) for _ in range(3)]}
+             for _ in range(NODES)]
+    component = NeighbourSum(spec=spec, fabric=fabric)
+    assert stream_through(component, nodes) == [
+        component.model(node["codes"], node["v"]) for node in nodes]
+
+
+@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
+def test_extreme_sum_fits(fabric):
     spec = SPECS[3]
-    hi = {"codes": [spec.code.hi] * 24, "u": [spec.edge.hi] * 2, "v": [[spec.edge.hi] * 2] * 24}
-    component = CouplingSum(spec=spec)
-    [total] = stream_through(component, [hi])
-    assert total == spec.accumulators["coupling"].hi
+    for sign in (1, -1):
+        component = NeighbourSum(spec=spec, fabric=fabric)
+        extreme = {"codes": [spec.code.hi] * 24, "v": [[sign * spec.edge.hi] * 2] * 24}
+        [sums] = stream_through(component, [extreme])
+        limits = spec.accumulators["partial"]
+        assert sums == [limits.hi if sign > 0 else limits.lo] * 2
 
 
 @pytest.mark.parametrize("terms", [1, 2, 4, 5, 16, 17, 24, 64, 65])
