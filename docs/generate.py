@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from noise_page import noise_page
-from pendula.contract import PHYSICS, ArraySpec, InitialState, protocol, registers
+from pendula.contract import PHYSICS, ArraySpec, InitialState, protocol, registers, statistics
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.physics import FUNCTIONS
 
@@ -88,7 +88,7 @@ Read, it gives what was written last. [Seeding from jitter](../jitter.md) explai
 
 def protocol_page() -> str:
     """Return the opcodes, status codes and the HELLO record."""
-    opcode = r"Opcode\.(\w+): \"<[^\"]+\","
+    opcode = r"Opcode\.(\w+): \"<[^\"]*\","
     source = inspect.getsource(protocol)
     before, after = source.split("RESPONSE_BODY:")
     arguments, bodies = ({m[1]: m[2] for m in re.finditer(opcode + r"\s*# (.+)", part)}
@@ -179,7 +179,18 @@ field follow each other upwards. Figures for the default formats and """
             title = f"`{name}`, " if memory is Memory.TABLE else ""
             parts.append(f"\n{title}{layout.width} bits, {layout.row_bytes} bytes a row.\n\n"
                          + table(("field", "first bit", "items", "type"), rows))
+        if memory is Memory.MEASUREMENT:
+            parts.append("\n" + kinds_table())
     return "".join(parts)
+
+
+def kinds_table() -> str:
+    """Return the kinds of measurements."""
+    adds = remarks(statistics.Kind, r"(\w+) = \d+")
+    return ("A measurement has the sums that follow those of the measurement before: one, or "
+            "2**BIN_BITS for a histogram.\n\n"
+            + table(("kind", "name", "adds"), [(k.value, k.name, adds[k.name])
+                                               for k in statistics.Kind]))
 
 
 PAGES = {

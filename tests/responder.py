@@ -37,6 +37,13 @@ from pendula.contract.registers import (
     RegisterName,
     get_register,
 )
+from pendula.contract.statistics import (
+    BIN_BITS_HI,
+    RUN_SAMPLES_HI,
+    Kind,
+    Measurement,
+    measure,
+)
 from pendula.contract.step import forces, pixel, run_sample
 from pendula.link.client import Client
 from pendula.link.link_device import LinkDevice
@@ -64,9 +71,10 @@ def unpack_row(layout: RowLayout, data: bytes | bytearray) -> dict[str, list[int
 class Responder:
     """Answers requests as the contract says; `raw_bits` are those of its jitter seeder."""
 
-    def __init__(self, spec: ArraySpec, raw_bits: Iterator[int] | None = None) -> None:
-        self.spec = spec
-        self.layouts = memory_layouts(spec)
+    def __init__(self, spec: ArraySpec, raw_bits: Iterator[int] | None = None,
+                 sums: int = 0) -> None:
+        self.spec, self.sums = spec, sums
+        self.layouts = memory_layouts(spec, sums)
         self.memories = {memory: bytearray(layout.rows * layout.row_bytes)
                          for memory, layout in self.layouts.items()}
         self.registers = {register.name: register.reset for register in REGISTERS}
@@ -113,6 +121,7 @@ class Responder:
 
     def _hello(self, _: bytes) -> Iterator[tuple[int, bytes]]:
         hello = Hello.of(self.spec, contract_id=self.contract_id, build_id="00" * 8, lanes=1,
+                         sums=self.sums,
                          jitter_rings=int(self.raw_bits is not None))
         yield Status.OK, replace(hello, jitter_seed=self.jitter_seed).encode()
 
@@ -161,6 +170,12 @@ class Responder:
         data = self.memories[Memory(memory)][self._rows(memory, first, rows)]
         yield Status.OK, zlib.crc32(data).to_bytes(4, "little")
 
+    def _read_memory(self, memory: int, first: int, rows: int,
+                     _: bytes) -> Iterator[tuple[int, bytes]]:
+        if not rows:
+            raise KeyError(first)
+        yield Status.OK, bytes(self.memories[Memory(memory)][self._rows(memory, first, rows)])
+
     def _unpacked(self, memory: Memory) -> list[dict[str, list[int]]]:
         layout = self.layouts[memory]
         data = self.memories[memory]
@@ -201,13 +216,14 @@ class Responder:
         return b"".join(value.to_bytes(width, "little", signed=True) for value in chosen)
 
     def _run(self, first: int, count: int, _: bytes) -> Iterator[tuple[int, bytes]]:
-        if not count or first + count > 1 << 32:
+        measures = Readout.MEASURE in Readout(self.registers[RegisterName.READOUT])
+        if not count or first + count > 1 << 32 or (measures and not self._measurable(count)):
             yield Status.BAD_VALUE, b""
             return
         seed = (self.registers[RegisterName.SEED_LO]
                 | self.registers[RegisterName.SEED_HI] << 32)
         program = self._program()
-        saturations = 0
+        saturations, states = 0, []
         for index in range(first, first + count):
             run = run_sample(program, seed, index, kept=self.state,
                              stop_step=self.registers[RegisterName.STOP_STEP],
@@ -215,10 +231,30 @@ class Responder:
                              clamped=[bool(flag) for flag in self._node_column("clamped")])
             self.state = run.x
             saturations += run.saturations
-            yield Status.DATA, index.to_bytes(INDEX_BYTES, "little") + self._show(run.x)
+            states.append(run.x)
+            if not measures:
+                yield Status.DATA, index.to_bytes(INDEX_BYTES, "little") + self._show(run.x)
+        if measures:
+            self._measure(states)
         self.registers[RegisterName.SATURATIONS] = saturations
         self.registers[RegisterName.CYCLES] = count * self.spec.nodes
         yield Status.OK, b""
+
+    def _measurable(self, count: int) -> bool:
+        used, bin_bits, thin = (self.registers[name] for name in (
+            RegisterName.MEASUREMENTS, RegisterName.BIN_BITS, RegisterName.THIN))
+        return (used <= self.sums > 0 and bin_bits <= BIN_BITS_HI and 1 <= thin <= RUN_SAMPLES_HI
+                and count <= RUN_SAMPLES_HI)
+
+    def _measure(self, states: list[list[int]]) -> None:
+        chosen = [Measurement(Kind(row["kind"][0]), row["node"][0])
+                  for row in self._unpacked(Memory.MEASUREMENT)]
+        thin = self.registers[RegisterName.THIN]
+        sums = measure(self.spec, chosen[:self.registers[RegisterName.MEASUREMENTS]],
+                       self.registers[RegisterName.BIN_BITS], thin, states, self.sums)
+        layout = self.layouts[Memory.SUM]
+        self.memories[Memory.SUM][:] = b"".join(layout.pack({"total": [value]}) for value in sums)
+        self.registers[RegisterName.MEASURED] = len(states) // thin
 
     def _forces(self, segment: int, _: bytes) -> Iterator[tuple[int, bytes]]:
         if segment >= self.registers[RegisterName.SEGMENTS]:

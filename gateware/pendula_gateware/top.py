@@ -36,6 +36,8 @@ class Top(wiring.Component):
         comes from the SEED registers alone.
     fabric : Fabric
         What it is built for.
+    sums : int
+        Sums of the statistics; there are none at 0.
 
     Members
     -------
@@ -53,9 +55,10 @@ class Top(wiring.Component):
     busy: Signal
 
     def __init__(self, *, spec: ArraySpec, build_id: str, lanes: int = 1,
-                 jitter: RingSource | ModelSource | None = None, fabric: Fabric = GENERIC) -> None:
+                 jitter: RingSource | ModelSource | None = None, fabric: Fabric = GENERIC,
+                 sums: int = 0) -> None:
         self._spec, self._build_id, self._jitter = spec, build_id, jitter
-        self._lanes, self._fabric = lanes, fabric
+        self._lanes, self._fabric, self._sums = lanes, fabric, sums
         super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1)})
 
     @property
@@ -83,14 +86,20 @@ class Top(wiring.Component):
         """What it is built for."""
         return self._fabric
 
+    @property
+    def sums(self) -> int:
+        """Sums of the statistics."""
+        return self._sums
+
     def elaborate(self, platform):
         m = Module()
         hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id,
-                         lanes=self._lanes, jitter_rings=self._jitter.rings if self._jitter else 0)
+                         lanes=self._lanes, sums=self._sums,
+                         jitter_rings=self._jitter.rings if self._jitter else 0)
         m.submodules.deframer = deframer = Deframer()
         m.submodules.controller = controller = Controller(spec=self._spec, hello=hello)
         m.submodules.array = array = OscillatorArray(
-            spec=self._spec, lanes=self._lanes, fabric=self._fabric)
+            spec=self._spec, lanes=self._lanes, fabric=self._fabric, sums=self._sums)
         m.submodules.framer = framer = Framer()
         connect(m, flipped(self.i), deframer.i)
         connect(m, deframer.o, controller.i)
@@ -102,6 +111,7 @@ class Top(wiring.Component):
         m.d.comb += [
             array.registers.eq(controller.registers), array.clear.eq(controller.clear),
             controller.saturations.eq(array.saturations), controller.cycles.eq(array.cycles),
+            controller.measured.eq(array.measured),
             controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
             self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy),
         ]

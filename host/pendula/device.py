@@ -17,6 +17,7 @@ from pendula.contract.spec import ArraySpec
 from pendula.contract.step import ALL_STEPS
 from pendula.errors import JitterError, MissingExtraError, ProgramError, UrlError
 from pendula.link.engine import AbstractEngine
+from pendula.moments import INDICES, Moments, MomentsRequest, Tally
 from pendula.program import IntArray, Program, check_array
 
 __all__ = ["BACKENDS", "AbstractDevice", "Batch", "Health", "Progress", "SampleRequest",
@@ -25,7 +26,7 @@ __all__ = ["BACKENDS", "AbstractDevice", "Batch", "Health", "Progress", "SampleR
 Progress = Callable[[int], None]
 """Called with the number of samples finished since the last call."""
 
-_INDICES = Interval(0, (1 << 32) - 1)
+_PIECE = 2048        # samples that a host draws before it adds them to its sums
 
 
 @dataclass(slots=True)
@@ -113,8 +114,8 @@ class SampleRequest:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ProgramError(f"Number of samples must be positive, not {self.count}")
-        if self.first < 0 or self.first + self.count - 1 > _INDICES.hi:
-            raise ProgramError(f"Sample indices must be within 0..{_INDICES.hi}, "
+        if self.first < 0 or self.first + self.count - 1 > INDICES.hi:
+            raise ProgramError(f"Sample indices must be within 0..{INDICES.hi}, "
                                f"not {self.first}..{self.first + self.count - 1}")
         if not 0 <= self.seed < 1 << 64:
             raise ProgramError(f"Seed must be within 0..2**64-1, not {self.seed}")
@@ -227,10 +228,52 @@ class AbstractDevice(abc.ABC):
         request = SampleRequest(count=count, seed=seed, first=first, pixels=pixels, hidden=hidden,
                                 stop_step=stop_step)
         batch = self._sample(self.program, request, progress or (lambda _: None))
-        self.health.saturations += batch.saturations
-        if batch.cycles is not None:
-            self.health.cycles = (self.health.cycles or 0) + batch.cycles
+        self._note(batch)
         return batch
+
+    def moments(self, count: int, *, seed: int, nodes: npt.ArrayLike | None = None,
+                edges: npt.ArrayLike = (), histograms: npt.ArrayLike = (), bins: int = 16,
+                thin: int = 1, first: int = 0, stop_step: int = ALL_STEPS,
+                progress: Progress | None = None) -> Moments:
+        """Draw samples, and return sums over them alone.
+
+        Gateware adds the sums up on the chip, so that the link does not limit the samples a second.
+        The arguments are those of :class:`pendula.moments.MomentsRequest`; without `nodes`, all
+        visible ones are measured. `progress` counts the samples that are drawn, ``count * thin``.
+
+        Raises
+        ------
+        ProgramError
+            If an argument is wrong.
+        StatisticsError
+            If the device has no statistics, or not enough sums for all that is asked for.
+        """
+        program = self.program
+        request = MomentsRequest(
+            spec=program.spec, count=count, seed=seed, first=first, edges=edges, bins=bins,
+            nodes=np.flatnonzero(program.visible) if nodes is None else nodes,
+            histograms=histograms, thin=thin, stop_step=stop_step)
+        moments = self._moments(program, request, progress or (lambda _: None))
+        self._note(moments)
+        return moments
+
+    def _note(self, drawn: Batch | Moments) -> None:
+        """Add the counters of what was drawn to the health."""
+        self.health.saturations += drawn.saturations
+        if drawn.cycles is not None:
+            self.health.cycles = (self.health.cycles or 0) + drawn.cycles
+
+    def _moments(self, program: Program, request: MomentsRequest, progress: Progress) -> Moments:
+        """Draw samples piece by piece, and add them up here."""
+        tally, saturations, cycles = Tally(request), 0, None
+        for done in range(0, request.drawn, _PIECE):
+            batch = self._sample(program, SampleRequest(
+                count=min(_PIECE, request.drawn - done), seed=request.seed, hidden=True,
+                first=request.first + done, stop_step=request.stop_step), progress)
+            tally.add(batch.values)
+            saturations += batch.saturations
+            cycles = cycles if batch.cycles is None else (cycles or 0) + batch.cycles
+        return tally.moments(saturations, cycles)
 
     def forces(self, states: npt.ArrayLike, *, segment: int = 0) -> npt.NDArray[Any]:
         """Evaluate the drift of raw states, without noise and without a step.

@@ -17,6 +17,7 @@ __all__ = [
     "PendulaError",
     "ProgramError",
     "SilentLinkError",
+    "StatisticsError",
     "TimingError",
     "UrlError",
     "WrongBuildError",
@@ -115,6 +116,10 @@ class WrongBuildError(LinkError):
 
 class JitterError(PendulaError, RuntimeError):
     """No seed can be drawn: the device has no jitter seeder, or its raw bits failed a test."""
+
+
+class StatisticsError(PendulaError, RuntimeError):
+    """No moments can be measured: the device has no statistics, or too few sums."""
 
 
 class DeviceError(PendulaError, RuntimeError):

@@ -1,13 +1,16 @@
 """Memory images: the bytes that a program becomes on the link."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from pendula.contract.memory import Memory, RowLayout, memory_layouts
 from pendula.contract.spec import ArraySpec
+from pendula.contract.statistics import Measurement
 from pendula.program import IntArray, Program
 
-__all__ = ["node_image", "pack_rows", "program_images"]
+__all__ = ["measurement_image", "node_image", "pack_rows", "program_images"]
 
 
 def pack_rows(layout: RowLayout, values: dict[str, IntArray]) -> npt.NDArray[np.uint8]:
@@ -65,3 +68,10 @@ def node_image(spec: ArraySpec, uploaded: IntArray, clamped: npt.NDArray[np.bool
     return pack_rows(memory_layouts(spec)[Memory.NODE], {
         "uploaded": uploaded, "clamped": clamped.astype(np.int64),
         "visible": visible.astype(np.int64)})
+
+
+def measurement_image(spec: ArraySpec, measurements: Sequence[Measurement]
+                      ) -> npt.NDArray[np.uint8]:
+    """Return the image of the first rows of the measurement memory."""
+    kinds, nodes = np.array(measurements, np.int64).reshape(-1, 2).T
+    return pack_rows(memory_layouts(spec)[Memory.MEASUREMENT], {"kind": kinds, "node": nodes})

@@ -13,6 +13,7 @@ from pathlib import Path
 from amaranth.back import rtlil, verilog  # pyright: ignore[reportAttributeAccessIssue]
 
 from pendula.contract.spec import ArraySpec
+from pendula.contract.statistics import default_sums
 from pendula_gateware.fabric import FABRICS
 from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Flat, Top
@@ -24,7 +25,8 @@ __all__ = ["main", "make_top"]
 def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
     """Return the gateware of a design."""
     return Top(spec=spec, build_id=build_id, lanes=options.lanes,
-               jitter=ModelSource() if options.jitter else None, fabric=FABRICS[options.fabric])
+               jitter=ModelSource() if options.jitter else None, fabric=FABRICS[options.fabric],
+               sums=default_sums(spec))
 
 
 def main(design_path: str, expected_id: str, output: str) -> None:

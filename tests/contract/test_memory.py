@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pendula.contract import PHYSICS, ArraySpec
 from pendula.contract.memory import STEPS_BITS, Field, Memory, RowLayout, memory_layouts
+from pendula.contract.statistics import SUMS_HI
 from pendula.errors import ContractError
 from strategies import specs
 
@@ -85,10 +86,14 @@ def test_layouts_follow_the_spec(spec: ArraySpec) -> None:
         (Memory.NODE, "uploaded"): (spec.state_bits, 1, True),
         (Memory.NODE, "clamped"): (1, 1, False),
         (Memory.NODE, "visible"): (1, 1, False),
+        (Memory.MEASUREMENT, "kind"): (2, 1, False),
+        (Memory.MEASUREMENT, "node"): ((spec.nodes - 1).bit_length(), 1, False),
+        (Memory.SUM, "total"): (2 * spec.state_bits + 16, 1, True),
     }
     assert {memory: layout.rows for memory, layout in found.items()} == {
         Memory.TABLE: 2**spec.table_bits, Memory.PARAMETER: spec.segments * spec.nodes,
-        Memory.SEGMENT: spec.segments, Memory.NODE: spec.nodes}
+        Memory.SEGMENT: spec.segments, Memory.NODE: spec.nodes,
+        Memory.MEASUREMENT: SUMS_HI, Memory.SUM: SUMS_HI}
 
 
 def test_parameters_of_one_node_take_fifteen_bytes_at_24_neighbours() -> None:

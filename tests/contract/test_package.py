@@ -19,6 +19,7 @@ from pendula.contract import (
     noise,
     protocol,
     registers,
+    statistics,
     step,
 )
 from pendula.contract.digest import digest
@@ -81,6 +82,10 @@ CHANGES: dict[str, Change] = {
     "window of the proportion test": setting(jitter, "WINDOW_BITS", 512),
     "cut-off of a health test": setting(jitter, "REPETITION_CUTOFF", 41),
     "conditioner": setting(jitter, "TAG", 1),
+    "samples of a run that measures": setting(statistics, "RUN_SAMPLES_HI", 1 << 15),
+    "kinds of sums": setting(statistics, "Kind", enum.IntEnum(
+        "Kind", {"SUM": 0, "SQUARE": 2, "PRODUCT": 1, "HISTOGRAM": 3})),
+    "bins": setting(statistics, "bin_of", lambda spec, bin_bits, x: 0),
     "row layout": setting(memory, "STEPS_BITS", 15),
     "seed tag": setting(noise, "SEED_TAG", 1),
     "seeding rounds": setting(noise, "CHASKEY_ROUNDS", 8),

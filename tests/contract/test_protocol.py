@@ -172,6 +172,7 @@ def test_truncated_frames_are_refused(content: bytes, data: st.DataObject) -> No
     (Opcode.WRITE_REGISTER, (2, 0x01020304), b"", bytes.fromhex("0204030201")),
     (Opcode.WRITE_MEMORY, (1, 5), b"rows", bytes.fromhex("0105000000") + b"rows"),
     (Opcode.CHECKSUM, (3, 1, 2), b"", bytes.fromhex("030100000002000000")),
+    (Opcode.READ_MEMORY, (5, 1, 2), b"", bytes.fromhex("050100000002000000")),
     (Opcode.RUN, (7, 256), b"", bytes.fromhex("0700000000010000")),
 ])
 def test_requests_are_little_endian(opcode: Opcode, arguments: tuple[int, ...], tail: bytes,

@@ -9,10 +9,12 @@ from gateware.traffic import (
     BUILD_ID,
     expected_answers,
     garbage,
+    measuring,
     refused,
     request,
     session,
     small_spec,
+    unmeasurable,
 )
 from pendula.contract import PHYSICS
 from pendula.contract.jitter import model_bits
@@ -22,15 +24,17 @@ from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Flat, Top
 from streams import get, put, simulate
 
+SUMS = 40
 
-def build(physics="quartic", jitter=None):
-    return Top(spec=small_spec(physics), build_id=BUILD_ID, jitter=jitter)
+
+def build(physics="quartic", jitter=None, sums=0, lanes=1):
+    return Top(spec=small_spec(physics), build_id=BUILD_ID, jitter=jitter, sums=sums, lanes=lanes)
 
 
 def check(top, requests, stall=0.0, seed=1):
     """Send bytes to the device; it must answer exactly what the contract says, then rest."""
     raw_bits = model_bits(top.jitter.ones) if top.jitter else None
-    expected = expected_answers(top.spec, b"".join(requests), raw_bits)
+    expected = expected_answers(top.spec, b"".join(requests), raw_bits, top.sums)
 
     async def source(ctx):
         await put(ctx, top.i, b"".join(requests), Random(seed), stall)
@@ -63,6 +67,20 @@ def test_whole_session(physics, stall):
 def test_refused_requests():
     rng, top = Random(2), build()
     check(top, [*refused(rng, top.spec), request(rng, Opcode.HELLO)])
+
+
+@pytest.mark.parametrize(("physics", "stall"),
+                         [("quartic", 0.0), *((physics, 0.3) for physics in PHYSICS)])
+def test_measuring(physics, stall):
+    rng, top = Random(8), build(physics, sums=SUMS)
+    check(top, [*session(rng, physics), *measuring(rng, top.spec, SUMS)], stall)
+
+
+@pytest.mark.parametrize("sums", [0, SUMS])
+def test_what_cannot_be_measured_is_refused(sums):
+    rng, top = Random(9), build(sums=sums)
+    check(top, [*session(rng, "quartic"), *unmeasurable(rng, sums), *refused(rng, top.spec, sums),
+                request(rng, Opcode.HELLO)])
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -10,12 +10,14 @@ from cobs import cobs
 from pendula.contract import PHYSICS, ArraySpec, InitialState
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.protocol import ARGUMENTS, HEADER_BYTES, Opcode, encode_request, seal
-from pendula.contract.registers import REGISTERS, Access, RegisterName
+from pendula.contract.registers import REGISTERS, Access, Readout, RegisterName
+from pendula.contract.statistics import BIN_BITS_HI, RUN_SAMPLES_HI, Kind
 from pendula.images import node_image, program_images
 from pendula.program import Program, random_program
 from responder import Responder
 
-__all__ = ["BUILD_ID", "expected_answers", "garbage", "refused", "request", "session", "small_spec"]
+__all__ = ["BUILD_ID", "expected_answers", "garbage", "measuring", "refused", "request", "session",
+           "small_spec", "unmeasurable"]
 
 BUILD_ID = "00" * 8      # as the responder's
 TOP_INDEX = (1 << 32) - 1
@@ -26,10 +28,10 @@ def small_spec(physics: str) -> ArraySpec:
     return ArraySpec(physics=PHYSICS[physics], nodes=5, offsets=(-2, 1), segments=3, table_bits=3)
 
 
-def expected_answers(spec: ArraySpec, data: bytes,
-                     raw_bits: Iterator[int] | None = None) -> bytes:
+def expected_answers(spec: ArraySpec, data: bytes, raw_bits: Iterator[int] | None = None,
+                     sums: int = 0) -> bytes:
     """Return all bytes that a device must answer, one with a jitter seeder if it has raw bits."""
-    return b"".join(Responder(spec, raw_bits).receive(data))
+    return b"".join(Responder(spec, raw_bits, sums).receive(data))
 
 
 def _frame(content: bytes) -> bytes:
@@ -50,6 +52,7 @@ def _upload(rng: Random, program: Program, node_rows: np.ndarray) -> Iterator[by
             yield request(rng, Opcode.WRITE_MEMORY, memory, first, tail=rows.tobytes())
         yield request(rng, Opcode.CHECKSUM, memory, 0, len(image))
         yield request(rng, Opcode.CHECKSUM, memory, cut, 1)
+        yield request(rng, Opcode.READ_MEMORY, memory, cut - 1, 2)
 
 
 def session(rng: Random, physics: str) -> list[bytes]:
@@ -76,6 +79,49 @@ def session(rng: Random, physics: str) -> list[bytes]:
     ]
 
 
+def measuring(rng: Random, spec: ArraySpec, sums: int) -> list[bytes]:
+    """Return requests that measure what a session has loaded, and read the sums.
+
+    Some lists have more sums than there are, and more samples are drawn than count.
+    """
+    layout = memory_layouts(spec, sums)[Memory.MEASUREMENT]
+    requests = []
+    for count in (7, 1, 4):
+        rows = [layout.pack({"kind": [rng.choice([*Kind])], "node": [rng.randrange(spec.nodes)]})
+                for _ in range(sums)]
+        settings = {RegisterName.READOUT: Readout.MEASURE | rng.randrange(4),
+                    RegisterName.MEASUREMENTS: rng.randrange(sums + 1),
+                    RegisterName.BIN_BITS: rng.randrange(BIN_BITS_HI + 1),
+                    RegisterName.THIN: rng.randint(1, 3)}
+        requests += [
+            request(rng, Opcode.WRITE_MEMORY, Memory.MEASUREMENT, 0, tail=b"".join(rows)),
+            *(request(rng, Opcode.WRITE_REGISTER, name, value) for name, value in settings.items()),
+            *[request(rng, Opcode.RUN, rng.randrange(TOP_INDEX - 9), count)] * rng.randint(1, 2),
+            request(rng, Opcode.READ_MEMORY, Memory.SUM, 0, sums), request(rng, Opcode.FORCES, 1),
+            request(rng, Opcode.CHECKSUM, Memory.SUM, 1, sums - 1),
+            *(request(rng, Opcode.READ_REGISTER, name)
+              for name in (RegisterName.MEASURED, RegisterName.SATURATIONS)),
+        ]
+    return [*requests, request(rng, Opcode.WRITE_REGISTER, RegisterName.READOUT, 0),
+            request(rng, Opcode.RUN, 4, 2), request(rng, Opcode.READ_MEMORY, Memory.SUM, 0, sums)]
+
+
+def unmeasurable(rng: Random, sums: int) -> list[bytes]:
+    """Return settings, each with a RUN that must be refused, and one that must not."""
+    good = {RegisterName.READOUT: Readout.MEASURE, RegisterName.MEASUREMENTS: min(1, sums),
+            RegisterName.THIN: 1, RegisterName.BIN_BITS: BIN_BITS_HI}
+    bad = [(RegisterName.MEASUREMENTS, sums + 1), (RegisterName.THIN, 0),
+           (RegisterName.THIN, RUN_SAMPLES_HI + 1), (RegisterName.BIN_BITS, BIN_BITS_HI + 1)]
+    requests = [request(rng, Opcode.WRITE_REGISTER, name, value) for name, value in good.items()]
+    for name, value in bad:
+        requests += [request(rng, Opcode.WRITE_REGISTER, name, value),
+                     request(rng, Opcode.RUN, 0, 1),
+                     request(rng, Opcode.WRITE_REGISTER, name, good[name])]
+    return [*requests, request(rng, Opcode.RUN, 0, RUN_SAMPLES_HI + 1),
+            request(rng, Opcode.RUN, 0, 1), request(rng, Opcode.READ_REGISTER,
+                                                    RegisterName.MEASURED)]
+
+
 def _wrong_lengths(rng: Random) -> Iterator[bytes]:
     for opcode in Opcode:
         size = struct.calcsize(ARGUMENTS[opcode])
@@ -85,17 +131,22 @@ def _wrong_lengths(rng: Random) -> Iterator[bytes]:
     yield request(rng, Opcode.WRITE_MEMORY, Memory.NODE, 0)
 
 
-def _wrong_values(rng: Random, spec: ArraySpec) -> Iterator[bytes]:
-    for memory, layout in memory_layouts(spec).items():
+def _wrong_values(rng: Random, spec: ArraySpec, sums: int) -> Iterator[bytes]:
+    layouts = memory_layouts(spec, sums)
+    for memory, layout in layouts.items():
         row = rng.randbytes(layout.row_bytes)
         yield request(rng, Opcode.WRITE_MEMORY, memory, layout.rows, tail=row)
         yield request(rng, Opcode.WRITE_MEMORY, memory, TOP_INDEX, tail=2 * row)
         yield request(rng, Opcode.WRITE_MEMORY, memory, layout.rows, tail=row + b"\0")
         yield request(rng, Opcode.CHECKSUM, memory, layout.rows - 1, 2)
         yield request(rng, Opcode.CHECKSUM, memory, TOP_INDEX, TOP_INDEX)
-    for memory in (max(Memory) + 1, 255):
+        for first, rows in ((0, 0), (layout.rows, 0), (layout.rows, 1), (0, layout.rows + 1),
+                            (layout.rows - 1, 2), (TOP_INDEX, 1), (1, TOP_INDEX)):
+            yield request(rng, Opcode.READ_MEMORY, memory, first, rows)
+    for memory in (*({*Memory} - {*layouts}), max(Memory) + 1, 255):
         yield request(rng, Opcode.WRITE_MEMORY, memory, 0, tail=bytes(40))
         yield request(rng, Opcode.CHECKSUM, memory, 0, 1)
+        yield request(rng, Opcode.READ_MEMORY, memory, 0, 1)
     for register in REGISTERS:
         if register.access is Access.READ_ONLY:
             yield request(rng, Opcode.WRITE_REGISTER, register.name, 1)
@@ -111,9 +162,9 @@ def _wrong_values(rng: Random, spec: ArraySpec) -> Iterator[bytes]:
         yield _frame(bytes((rng.randrange(256), opcode)) + rng.randbytes(rng.randint(0, 30)))
 
 
-def refused(rng: Random, spec: ArraySpec) -> list[bytes]:
+def refused(rng: Random, spec: ArraySpec, sums: int = 0) -> list[bytes]:
     """Return requests that arrive whole and must be refused, in random order."""
-    requests = [*_wrong_lengths(rng), *_wrong_values(rng, spec)]
+    requests = [*_wrong_lengths(rng), *_wrong_values(rng, spec, sums)]
     rng.shuffle(requests)
     return requests
 

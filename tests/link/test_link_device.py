@@ -13,9 +13,11 @@ from pendula.contract import ArraySpec, InitialState, Memory, get_physics, jitte
 from pendula.contract.protocol import Opcode
 from pendula.contract.registers import RegisterName
 from pendula.contract.step import forces, pixel, run_sample
-from pendula.errors import JitterError, LinkError, ProgramError
+from pendula.device import open_device
+from pendula.errors import JitterError, LinkError, ProgramError, StatisticsError
 from pendula.link import link_device
 from pendula.link.link_device import decode_signed
+from pendula.moments import Moments
 from pendula.program import Program, random_program
 from responder import Fault, FaultKind, FaultyTransport, Responder, ResponderDevice
 from strategies import programs
@@ -282,3 +284,163 @@ def test_info_names_the_device_and_closing_forgets_it(program):
         dev.client  # noqa: B018
     with pytest.raises(ProgramError, match="has no program"):
         dev.sample(1, seed=1)
+
+
+# Moments
+
+SUMS = 40
+CHOSEN = {"nodes": [0, 2], "edges": [(2, 0), (1, 3)], "histograms": [3], "bins": 4}
+
+
+def make_measuring(program: Program, sums: int = SUMS, **faults) -> ResponderDevice:
+    dev = ResponderDevice(FaultyTransport(Responder(program.spec, sums=sums), **faults))
+    dev.load(program)
+    return dev
+
+
+def expected_moments(program: Program, count: int, **options) -> Moments:
+    with open_device("twin://") as twin:
+        twin.load(program)
+        return twin.moments(count, **options)
+
+
+def assert_equal(found: Moments, expected: Moments) -> None:
+    for name in ("totals", "squares", "products", "counts"):
+        assert getattr(found, name).dtype == np.int64
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+    assert found.saturations == expected.saturations
+
+
+@settings(max_examples=30)
+@given(programs(nodes_hi=5), st.data())
+def test_moments_equal_the_twin(program, data):
+    options = {"seed": data.draw(st.integers(0, 2**64 - 1)), "thin": data.draw(st.integers(1, 4)),
+               "first": data.draw(st.integers(0, 2**32 - 32)), "bins": 1 << data.draw(
+                   st.integers(1, 8)), "stop_step": data.draw(st.integers(0, program.total_steps)),
+               "histograms": [0], "edges": [(0, 1)]}
+    dev = make_measuring(program, sums=600)
+    assert_equal(dev.moments(7, **options), expected_moments(program, 7, **options))
+
+
+def test_samples_after_moments_are_samples(program):
+    dev = make_measuring(program)
+    before = dev.sample(3, seed=1)
+    dev.moments(3, seed=2, **CHOSEN)
+    assert np.array_equal(dev.sample(3, seed=1).values, before.values)
+    assert np.array_equal(dev.forces(before.values), dev.forces(before.values))
+
+
+def test_a_list_is_written_when_it_changes(program):
+    dev = make_measuring(program)
+    log = dev.transport.responder.log
+
+    def written() -> int:
+        rows = sum(opcode is Opcode.WRITE_MEMORY for opcode, _ in log)
+        log.clear()
+        return rows
+
+    dev.moments(1, seed=1, **CHOSEN)
+    assert written()
+    dev.moments(2, seed=3, **CHOSEN)
+    assert not written()
+    dev.moments(1, seed=1, **CHOSEN | {"nodes": [1]})
+    assert written() == 1
+
+
+def test_runs_that_measure_grow_while_they_are_short(program, monkeypatch):
+    dev, seen = make_measuring(program), []
+    monkeypatch.setattr(link_device, "RUN_SAMPLES_HI", 20)
+    found = dev.moments(33, seed=1, thin=3, first=5, progress=seen.append, **CHOSEN)
+    runs = [arguments for opcode, arguments in dev.transport.responder.log
+            if opcode is Opcode.RUN]
+    assert runs == [(5, 3), (8, 6), (14, 12), *((first, 18) for first in range(26, 97, 18)),
+                    (98, 6)][:len(runs)]
+    assert seen == [count for _, count in runs]
+    assert sum(seen) == 99
+    assert_equal(found, expected_moments(program, 33, seed=1, thin=3, first=5, **CHOSEN))
+    monkeypatch.setattr(link_device, "_MEASURE_S", 0.0)
+    dev.transport.responder.log.clear()
+    assert_equal(dev.moments(3, seed=1, **CHOSEN), expected_moments(program, 3, seed=1, **CHOSEN))
+    assert [arguments for opcode, arguments in dev.transport.responder.log
+            if opcode is Opcode.RUN] == [(0, 1), (1, 1), (2, 1)]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.builds(Fault, st.sampled_from(FaultKind), st.integers(0, 10_000)), max_size=30),
+       st.lists(st.builds(Fault, st.sampled_from(FaultKind), st.integers(0, 10_000)), max_size=30))
+def test_no_fault_makes_a_sample_count_twice_or_not_at_all(faults, reply_faults):
+    program = make_program()
+    expected = expected_moments(program, 9, seed=3, thin=2, **CHOSEN)
+    dev = make_measuring(program)
+    dev.transport.faults, dev.transport.reply_faults = iter(faults), iter(reply_faults)
+    try:
+        found = dev.moments(9, seed=3, thin=2, **CHOSEN)
+    except LinkError:
+        return
+    assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DROP, FaultKind.FLIP, FaultKind.LATE,
+                                  FaultKind.DUPLICATE])
+def test_one_fault_anywhere_costs_no_sample(program, kind):
+    expected = expected_moments(program, 5, seed=3, **CHOSEN)
+    frames = 0
+    for place in itertools.count():
+        dev = make_measuring(program)
+        answers = dev.transport.responder.log
+        answers.clear()
+        dev.transport.reply_faults = iter([*[Fault(FaultKind.NONE)] * place, Fault(kind, 9)])
+        assert_equal(dev.moments(5, seed=3, **CHOSEN), expected)
+        if place > len(answers):
+            break
+        frames += 1
+    assert frames > 20
+
+
+@pytest.mark.parametrize("lost", ["faults", "reply_faults"])
+def test_a_chain_that_lost_an_answer_is_not_measured_again(lost):
+    program = make_program(InitialState.KEEP)
+    dev = make_measuring(program)
+    dev.moments(1, seed=1, **CHOSEN)
+    before = len(dev.transport.responder.log)
+    dev.moments(1, seed=1, first=1, **CHOSEN)
+    run = [opcode for opcode, _ in dev.transport.responder.log[before:]].index(Opcode.RUN)
+    setattr(dev.transport, lost, iter([*[Fault(FaultKind.NONE)] * run, Fault(FaultKind.DROP)]))
+    with pytest.raises(LinkError, match="cannot be drawn again .* Load the program again"):
+        dev.moments(1, seed=1, first=2, **CHOSEN)
+
+
+def test_sums_of_a_chain_are_read_again():
+    """Only the RUN cannot be repeated."""
+    program = make_program(InitialState.KEEP)
+    dev = make_measuring(program)
+    dev.moments(1, seed=1, **CHOSEN)
+    before = len(dev.transport.responder.log)
+    dev.moments(1, seed=1, first=1, **CHOSEN)
+    opcodes = [opcode for opcode, _ in dev.transport.responder.log[before:]]
+    place = opcodes.index(Opcode.READ_MEMORY)
+    dev.load(program)
+    dev.transport.responder.state = [0] * program.spec.nodes
+    dev.moments(1, seed=1, **CHOSEN)
+    dev.transport.reply_faults = iter([*[Fault(FaultKind.NONE)] * place, Fault(FaultKind.DROP)])
+    dev.moments(1, seed=1, first=1, **CHOSEN)
+    assert dev.health.retries == 1
+
+
+@pytest.mark.parametrize(("sums", "words"), [
+    (0, "device must have statistics, and test:// has none: draw samples, or build it with sums"),
+    (13, "nodes, edges and bins must need at most 13 sums, as test:// has, not 14"),
+])
+def test_devices_with_too_few_sums_say_so(program, sums, words):
+    dev = make_measuring(program, sums)
+    with pytest.raises(StatisticsError, match=words):
+        dev.moments(3, seed=1, **CHOSEN)
+    assert Opcode.RUN not in [opcode for opcode, _ in dev.transport.responder.log]
+
+
+def test_a_device_that_was_reset_is_noticed(program):
+    dev = make_measuring(program)
+    dev.moments(1, seed=1, **CHOSEN)
+    dev.transport.responder.registers[RegisterName.THIN] = 2       # forgets its setting
+    with pytest.raises(LinkError, match="must have measured 4 samples, not 2"):
+        dev._measure(program, 1, 5, range(4), 1000)

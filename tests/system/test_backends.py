@@ -11,10 +11,12 @@ import pendula
 from arrays import ARRAYS
 from boards import opened
 from pendula.contract import ArraySpec, InitialState
+from pendula.contract.statistics import measure
 from pendula.contract.step import ALL_STEPS, forces, pixel, run_sample
 from pendula.device import AbstractDevice, Batch
 from pendula.link import link_device
 from pendula.link.link_device import LinkDevice
+from pendula.moments import plan_measurements
 from pendula.program import Program, random_program
 
 EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
@@ -190,6 +192,39 @@ def test_noiseless_programs_are_deterministic_flows(case):
     batch = case.device.sample(2, seed=10, hidden=True)
     check(program, batch)
     assert np.array_equal(batch.values[0], batch.values[1])
+
+
+@pytest.mark.parametrize("initial", [InitialState.UNIFORM, InitialState.KEEP])
+def test_moments(case, initial):
+    """Sums on the chip are those of the contract; samples and chains go on afterwards."""
+    program = case.load(initial)
+    start = random_states(case.spec, 1)
+    case.device.forces(start)                       # where a chain begins
+    moments = case.device.moments(4, seed=11, first=5, thin=2, edges=[(0, 1)], histograms=[1],
+                                  bins=2)
+    states, saturations, kept = [], 0, start[0].tolist()
+    for index in range(5, 13):
+        run = run_sample(program, 11, index, kept=kept)
+        kept, saturations = run.x, saturations + run.saturations
+        states.append(kept)
+    plan = plan_measurements(moments.request)
+    sums = np.array(measure(case.spec, plan.measurements, 1, 2, states, plan.sums))
+    for name, places in plan.places.items():
+        assert getattr(moments, name).tolist() == sums[places].tolist(), name
+    assert moments.saturations == saturations
+    check(program, case.device.sample(1, seed=1, first=3, hidden=True), kept=kept)
+
+
+def test_devices_have_sums_for_every_node(case):
+    """Mean and variance of all nodes, and as many sums again."""
+    program = case.load()
+    nodes = np.arange(case.spec.nodes)
+    edges = [(node, node - 1) for node in nodes[1:]]
+    expected = [run_sample(program, 2, index).x for index in range(5)]
+    moments = case.device.moments(5, seed=2, nodes=nodes[::-1], edges=edges)
+    assert moments.totals[::-1].tolist() == np.sum(expected, axis=0).tolist()
+    assert moments.products.tolist() == [
+        sum(x[i] * x[j] for x in expected) for i, j in edges]
 
 
 @pytest.mark.verilator

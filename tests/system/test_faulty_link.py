@@ -92,6 +92,21 @@ def test_samples_and_forces_are_right(noisy):
     assert noisy.health.retries > 0
 
 
+def test_moments_count_every_sample_once(noisy):
+    program = program_of()
+    options = {"seed": 3, "thin": 2, "edges": [(0, 3), (3, 1)], "histograms": [2, 5], "bins": 4}
+    with pendula.open("twin://") as twin:
+        twin.load(program)
+        expected = twin.moments(150, **options)
+    noisy.load(program)
+    for _ in range(3):
+        found = noisy.moments(150, **options)
+        for name in ("totals", "squares", "products", "counts"):
+            assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+        assert found.saturations == expected.saturations
+    assert noisy.health.retries > 0
+
+
 def test_frames_that_the_device_refuses_are_counted():
     with NoisyDevice(0, 0.0) as device:
         device.load(program_of())

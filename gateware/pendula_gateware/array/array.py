@@ -138,6 +138,8 @@ class OscillatorArray(ArrayPart):
         Samples drawn side by side, in lockstep on one stream of parameters.
     fabric : Fabric
         What it is built for.
+    sums : int
+        Sums of the statistics; there are none at 0.
 
     Members
     -------
@@ -155,6 +157,8 @@ class OscillatorArray(ArrayPart):
         Clipped node updates; stays at all ones.
     cycles : :py:`Out(32)`
         Cycles with a job under way; wraps.
+    measured : :py:`Out(32)`
+        Samples that count in the sums.
     busy : :py:`Out(1)`
         A job is under way or a packet unsent.
 
@@ -170,23 +174,32 @@ class OscillatorArray(ArrayPart):
     clear: Signal
     saturations: Signal
     cycles: Signal
+    measured: Signal
     busy: Signal
 
-    def __init__(self, *, spec: ArraySpec, lanes: int = 1, fabric: Fabric = GENERIC) -> None:
+    def __init__(self, *, spec: ArraySpec, lanes: int = 1, fabric: Fabric = GENERIC,
+                 sums: int = 0) -> None:
         if not 1 <= lanes <= LANES_HI:
             raise ValueError(f"lanes must be within 1..{LANES_HI}, not {lanes}")
         self._fabric = fabric
         self._lanes = [Lane(spec=spec, fabric=fabric) for _ in range(lanes)]
+        self._sums = sums
         super().__init__({
             "job": In(stream.Signature(job_shape(lanes))), "o": Out(PacketStream),
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "clear": In(1),
-            "saturations": Out(REGISTER_BITS), "cycles": Out(REGISTER_BITS), "busy": Out(1),
+            "saturations": Out(REGISTER_BITS), "cycles": Out(REGISTER_BITS),
+            "measured": Out(REGISTER_BITS), "busy": Out(1),
         }, spec=spec)
 
     @property
     def lanes(self) -> int:
         """Samples drawn side by side."""
         return len(self._lanes)
+
+    @property
+    def sums(self) -> int:
+        """Sums of the statistics."""
+        return self._sums
 
     @property
     def period(self) -> int:
@@ -207,12 +220,15 @@ class OscillatorArray(ArrayPart):
             m.d.sync += [self.saturations.eq(Mux(total[-1], ~0, total)),
                          self.cycles.eq(self.cycles + self.busy)]
 
-    def _connect_bus(self, m: Module, sequencer: Sequencer, rows: SharedRows) -> None:
+    def _connect_bus(self, m: Module, sequencer: Sequencer, rows: SharedRows,
+                     readout: Readout) -> None:
         first = self._lanes[0].bus
-        for bus in (*(lane.bus for lane in self._lanes), sequencer.bus, rows.bus):
+        for bus in (*(lane.bus for lane in self._lanes), sequencer.bus, rows.bus,
+                    readout.bus):
             m.d.comb += [bus.memory.eq(self.bus.memory), bus.row.eq(self.bus.row),
                          bus.write.eq(self.bus.write), bus.write_data.eq(self.bus.write_data)]
-        read_data = Mux(self.bus.memory == Memory.TABLE, first.read_data, rows.bus.read_data)
+        read_data = Mux(self.bus.memory == Memory.TABLE, first.read_data,
+                        rows.bus.read_data | readout.bus.read_data)
         m.d.comb += self.bus.read_data.eq(registered(m, read_data))
 
     def _seed(self, m: Module, sequencer: Sequencer) -> None:
@@ -253,8 +269,9 @@ class OscillatorArray(ArrayPart):
             lanes=self.lanes)
         m.submodules.rows = rows = SharedRows(
             spec=self._spec, latency=lane.centre, wait=lane.wait, fabric=self._fabric)
-        m.submodules.readout = readout = Readout(spec=self._spec, lanes=self.lanes)
-        self._connect_bus(m, sequencer, rows)
+        m.submodules.readout = readout = Readout(
+            spec=self._spec, lanes=self.lanes, sums=self._sums)
+        self._connect_bus(m, sequencer, rows, readout)
         self._connect_lanes(m, sequencer, rows, readout)
         self._seed(m, sequencer)
         self._count(m, sequencer)
@@ -265,6 +282,8 @@ class OscillatorArray(ArrayPart):
             sequencer.hold.eq(readout.busy),
             readout.first.eq(sequencer.first),
             readout.last.eq(sequencer.last),
+            readout.clear.eq(self.clear),
+            self.measured.eq(readout.measured),
             rows.rest.eq(sequencer.rest),
             rows.token.eq(sequencer.token),
             self.busy.eq(~sequencer.rest | self.job.valid | readout.busy),

@@ -8,10 +8,12 @@ from pendula.contract.protocol import Hello, Opcode, Status
 from pendula.contract.registers import (
     REGISTER_BITS,
     JitterCommand,
+    Readout,
     RegisterName,
     get_register,
 )
 from pendula.contract.spec import ArraySpec
+from pendula.contract.statistics import BIN_BITS_HI, RUN_SAMPLES_HI
 from pendula.contract.step import InitialState
 from pendula_gateware.interfaces import (
     JitterPort,
@@ -64,7 +66,7 @@ class Controller(wiring.Component):
         Whether the array has not finished its jobs.
     jitter : :py:`Out(JitterPort())`
         Jitter seeder; nothing is connected where there is none.
-    saturations, cycles, frames_dropped : :py:`In(32)`
+    saturations, cycles, measured, frames_dropped : :py:`In(32)`
         Read-only registers.
     busy : :py:`Out(1)`
         Whether a request that has arrived is not yet answered.
@@ -81,6 +83,7 @@ class Controller(wiring.Component):
     jitter: JitterPortInterface
     saturations: Signal
     cycles: Signal
+    measured: Signal
     frames_dropped: Signal
     busy: Signal
 
@@ -91,9 +94,9 @@ class Controller(wiring.Component):
             "i": In(PacketStream), "o": Out(PacketStream),
             "registers": Out(RegisterValues), "bus": Out(MemoryBus(spec)),
             "job": Out(stream.Signature(job_shape(hello.lanes))), "result": In(PacketStream),
-            "clear": Out(1),
-            "array_busy": In(1), "saturations": counter, "cycles": counter,
-            "frames_dropped": counter, "busy": Out(1), "jitter": Out(JitterPort())})
+            "clear": Out(1), "array_busy": In(1), "saturations": counter, "cycles": counter,
+            "measured": counter, "frames_dropped": counter, "busy": Out(1),
+            "jitter": Out(JitterPort())})
 
     @property
     def spec(self) -> ArraySpec:
@@ -109,7 +112,8 @@ class Controller(wiring.Component):
         m = Module()
         m.submodules.parser = parser = Parser()
         m.submodules.registers = registers = Registers()
-        m.submodules.memory_port = port = MemoryPort(spec=self._spec)
+        m.submodules.memory_port = port = MemoryPort(
+            spec=self._spec, sums=self._hello.sums)
         m.submodules.runner = runner = Runner(
             capacity=self._spec.segments, lanes=self._hello.lanes)
         m.submodules.hello = hello = HelloPacket(hello=self._hello)
@@ -120,11 +124,12 @@ class Controller(wiring.Component):
         connect(m, runner.job, flipped(self.job))
         connect(m, hello.o, responder.hello)
         connect(m, flipped(self.result), responder.result)
+        connect(m, port.o, responder.rows)
         connect(m, responder.o, flipped(self.o))
         m.d.comb += [
             self.registers.eq(registers.values), self.clear.eq(runner.clear),
             registers.saturations.eq(self.saturations), registers.cycles.eq(self.cycles),
-            registers.frames_dropped.eq(self.frames_dropped),
+            registers.frames_dropped.eq(self.frames_dropped), registers.measured.eq(self.measured),
             registers.jitter_status.eq(self.jitter.status),
             registers.jitter_bits.eq(self.jitter.bits), hello.jitter_seed.eq(self.jitter.seed),
             self.busy.eq(parser.busy | responder.busy | self.jitter.busy),
@@ -141,16 +146,28 @@ class Controller(wiring.Component):
         m.d.comb += [
             registers.address.eq(address), registers.write_data.eq(value),
             port.check.eq(request.opcode == Opcode.CHECKSUM),
+            port.read.eq(request.opcode == Opcode.READ_MEMORY),
             port.memory.eq(memory), port.first.eq(first_row), port.rows.eq(rows),
             runner.force.eq(request.opcode == Opcode.FORCES),
             runner.first.eq(first), runner.count.eq(count),
             runner.segments.eq(registers.values.segments),
             runner.alone.eq(registers.values.initial == InitialState.KEEP),
+            runner.measure.eq((registers.values.readout & Readout.MEASURE).any()),
+            runner.measurable.eq(self._measurable(registers.values)),
+            runner.array_busy.eq(self.array_busy),
         ]
+
+    def _measurable(self, values: data.View) -> Value:
+        """Return whether there are sums, and a list, bins and thinning as they may be."""
+        if not self._hello.sums:
+            return C(0)
+        return ((values.measurements <= self._hello.sums) & (values.bin_bits <= BIN_BITS_HI)
+                & (values.thin != 0) & (values.thin <= RUN_SAMPLES_HI))
 
     def _serve(self, m, request, registers, port, runner, response):
         """Take a request, have it executed, and answer it."""
         m.d.comb += response.p.sequence.eq(request.p.sequence)
+        sends_rows = port.read & (port.status == Status.OK)
         with m.FSM():
             with m.State("DISPATCH"), m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
                 self._dispatch(m, request, registers, response)
@@ -158,7 +175,16 @@ class Controller(wiring.Component):
                 m.d.comb += [
                     port.run.eq(1), response.valid.eq(port.done), response.p.status.eq(port.status),
                     response.p.has_value.eq(port.check & (port.status == Status.OK)),
-                    response.p.value.eq(port.crc), request.ready.eq(port.done & response.ready)]
+                    response.p.value.eq(port.crc)]
+                with m.If(port.done & response.ready):
+                    m.d.comb += request.ready.eq(~sends_rows)
+                    m.next = "DISPATCH"
+                    with m.If(sends_rows):
+                        m.next = "ROWS"
+                with m.If(sends_rows):
+                    m.d.comb += response.p.tail.eq(Tail.ROWS)
+            with m.State("ROWS"):
+                m.d.comb += [port.run.eq(1), request.ready.eq(port.over)]
                 with m.If(request.ready):
                     m.next = "DISPATCH"
             with m.State("ARRAY"):
@@ -194,7 +220,7 @@ class Controller(wiring.Component):
                     command = registers.write_data[:_COMMAND_BITS]
                     m.d.comb += [self.jitter.draw.eq(command == JitterCommand.DRAW),
                                  self.jitter.gather.eq(command == JitterCommand.GATHER)]
-            with m.Case(Opcode.WRITE_MEMORY, Opcode.CHECKSUM):
+            with m.Case(Opcode.WRITE_MEMORY, Opcode.CHECKSUM, Opcode.READ_MEMORY):
                 m.next = "MEMORY"
             with m.Case(Opcode.RUN, Opcode.FORCES):
                 m.next = "ARRAY"

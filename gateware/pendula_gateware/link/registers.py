@@ -17,7 +17,7 @@ class Registers(wiring.Component):
     -------
     values : :py:`Out(RegisterValues)`
         Writable registers.
-    saturations, cycles, frames_dropped, jitter_status, jitter_bits : :py:`In`
+    saturations, cycles, frames_dropped, jitter_status, jitter_bits, measured : :py:`In`
         Read-only registers: one port each, by lower-case name.
     address : :py:`In(8)`
         Register to read or write.
@@ -41,6 +41,7 @@ class Registers(wiring.Component):
     frames_dropped: Signal
     jitter_status: Signal
     jitter_bits: Signal
+    measured: Signal
     address: Signal
     write: Signal
     write_data: Signal

@@ -71,6 +71,8 @@ class Responder(wiring.Component):
         Tails of responses with `Tail.HELLO`.
     result : :py:`In(PacketStream)`
         Tails of responses with `Tail.RESULT`.
+    rows : :py:`In(PacketStream)`
+        Tails of responses with `Tail.ROWS`.
     o : :py:`Out(PacketStream)`
         Contents.
     busy : :py:`Out(1)`
@@ -84,13 +86,15 @@ class Responder(wiring.Component):
     i: stream.Interface
     hello: stream.Interface
     result: stream.Interface
+    rows: stream.Interface
     o: stream.Interface
     busy: Signal
     latency = 1
 
     def __init__(self) -> None:
         super().__init__({"i": In(stream.Signature(Response)), "hello": In(PacketStream),
-                          "result": In(PacketStream), "o": Out(PacketStream), "busy": Out(1)})
+                          "result": In(PacketStream), "rows": In(PacketStream),
+                          "o": Out(PacketStream), "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -115,7 +119,8 @@ class Responder(wiring.Component):
                         with m.If(tail):
                             m.next = "TAIL"
             with m.State("TAIL"):
-                for kind, source in ((Tail.HELLO, self.hello), (Tail.RESULT, self.result)):
+                for kind, source in ((Tail.HELLO, self.hello), (Tail.RESULT, self.result),
+                                     (Tail.ROWS, self.rows)):
                     with m.If(response.tail == kind):
                         m.d.comb += [self.o.p.eq(source.p), self.o.valid.eq(source.valid),
                                      source.ready.eq(self.o.ready)]

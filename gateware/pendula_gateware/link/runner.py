@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract.protocol import INDEX_BYTES, Status
+from pendula.contract.statistics import RUN_SAMPLES_HI
 from pendula_gateware.interfaces import Byte, RegisterValues, job_shape
 
 __all__ = ["Runner"]
@@ -34,6 +35,12 @@ class Runner(wiring.Component):
         Register SEGMENTS.
     alone : :py:`In(1)`
         Samples are drawn one after another, since each starts from the one before.
+    measure : :py:`In(1)`
+        RUN sums samples up: there are no results, and `done` waits for the array.
+    measurable : :py:`In(1)`
+        The device can measure what the registers ask for.
+    array_busy : :py:`In(1)`
+        Whether the array has not finished its jobs.
     job : :py:`Out(stream.Signature(job_shape(lanes)))`
         Jobs of up to `lanes` samples, up to as many ahead of the results as the array takes.
     index : :py:`Out(stream.Signature(32))`
@@ -43,7 +50,8 @@ class Runner(wiring.Component):
     done : :py:`Out(1)`
         All jobs and indices are taken; `status` is final.
     status : :py:`Out(Status)`
-        OK, or BAD_VALUE if there was nothing to do or no such segment: no job was sent then.
+        OK, or BAD_VALUE if there was nothing to do, no such segment, or it cannot be measured: no
+        job was sent then.
 
     Notes
     -----
@@ -56,6 +64,9 @@ class Runner(wiring.Component):
     count: Signal
     segments: Signal
     alone: Signal
+    measure: Signal
+    measurable: Signal
+    array_busy: Signal
     job: stream.Interface
     index: stream.Interface
     clear: Signal
@@ -68,7 +79,8 @@ class Runner(wiring.Component):
         super().__init__({
             "run": In(1), "force": In(1), "first": In(INDEX_BITS), "count": In(INDEX_BITS),
             "segments": In(RegisterValues["segments"].shape),
-            "alone": In(1), "job": Out(stream.Signature(job_shape(lanes))),
+            "alone": In(1), "measure": In(1), "measurable": In(1), "array_busy": In(1),
+            "job": Out(stream.Signature(job_shape(lanes))),
             "index": Out(stream.Signature(INDEX_BITS)),
             "clear": Out(1), "done": Out(1), "status": Out(Status)})
 
@@ -97,9 +109,11 @@ class Runner(wiring.Component):
         m = Module()
         last = Signal(INDEX_BITS + 1)       # one bit more: beyond the largest index
         more = Signal()                     # jobs are left to send
+        sums_up = self.measure & ~self.force
+        unmeasurable = sums_up & (~self.measurable | (self.count > RUN_SAMPLES_HI))
         bad = Mux(self.force, self.first >= self._capacity,
                   (self.count == 0) | last[-1] | (self.segments == 0)
-                  | (self.segments > self._capacity))
+                  | (self.segments > self._capacity) | unmeasurable)
         self._send_jobs(m, last[:INDEX_BITS], more)
         with m.FSM():
             with m.State("IDLE"):
@@ -111,7 +125,7 @@ class Runner(wiring.Component):
                 m.d.comb += self.clear.eq(~bad & ~self.force)
                 m.d.sync += [more.eq(~bad), self.status.eq(Mux(bad, Status.BAD_VALUE, Status.OK))]
                 m.next = "RUN"
-                with m.If(bad):
+                with m.If(bad | sums_up):
                     m.next = "DONE"
             with m.State("RUN"):
                 m.d.comb += self.index.valid.eq(1)
@@ -120,7 +134,7 @@ class Runner(wiring.Component):
                     with m.If(self.index.p == last):
                         m.next = "DONE"
             with m.State("DONE"):
-                m.d.comb += self.done.eq(~more)
+                m.d.comb += self.done.eq(~more & ~(sums_up & self.array_busy))
                 with m.If(~self.run):
                     m.next = "IDLE"
         return m

@@ -34,6 +34,7 @@ class Tail(enum.Enum, shape=2):
     NONE = 0
     HELLO = 1
     RESULT = 2
+    ROWS = 3
 
 
 Response = data.StructLayout({

@@ -9,7 +9,7 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
-from pendula.contract import jitter, noise, protocol, registers, step
+from pendula.contract import jitter, noise, protocol, registers, statistics, step
 from pendula.contract.digest import digest
 from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.contract.graph import OffsetGraph, grid
@@ -53,6 +53,20 @@ def _describe_physics(physics: Physics) -> dict[str, object]:
             "sample": _sample(spec)}
 
 
+def _describe_statistics() -> dict[str, object]:
+    """Describe the statistics; sums of two samples that count cover their meaning."""
+    spec = ArraySpec(physics=PHYSICS["quartic"], nodes=4, offsets=(1,), segments=1)
+    chosen = [statistics.Measurement(kind, node) for node in range(spec.nodes)
+              for kind in statistics.Kind]
+    states = [[spec.state.lo + 7 * k, spec.state.hi, k, -1] for k in range(4)]
+    return {
+        "kinds": {kind.name: kind.value for kind in statistics.Kind},
+        "run_samples": statistics.RUN_SAMPLES_HI,
+        "bin_bits": statistics.BIN_BITS_HI,
+        "sums": statistics.measure(spec, chosen, 3, 2, states, 40),
+    }
+
+
 def describe_contract() -> dict[str, object]:
     """Return, as plain data, all that two sides must agree on."""
     return {
@@ -76,6 +90,7 @@ def describe_contract() -> dict[str, object]:
             "cutoffs": [jitter.REPETITION_CUTOFF, jitter.PROPORTION_CUTOFF],
             "seed": jitter.condition([*islice(jitter.model_bits(), 2 * jitter.BLOCK_BITS)]),
         },
+        "statistics": _describe_statistics(),
         "initial": {state.name: state.value for state in InitialState},
         "noise": {
             "rounds": noise.CHASKEY_ROUNDS,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pendula.contract.spec import ArraySpec
+from pendula.contract.statistics import SUMS_HI, Kind, sum_bits
 from pendula.errors import ContractError
 
 __all__ = ["STEPS_BITS", "Field", "Memory", "RowLayout", "memory_layouts"]
@@ -22,6 +23,8 @@ class Memory(enum.IntEnum):
     PARAMETER = 1    # one row a segment and node: row = segment * N + node
     SEGMENT = 2      # one row a segment
     NODE = 3         # one row a node
+    MEASUREMENT = 4  # one row a measurement; missing where the device has no sums
+    SUM = 5          # one row a sum; missing where the device has no sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,18 @@ class RowLayout:
         return row.to_bytes(self.row_bytes, "little")
 
 
-def memory_layouts(spec: ArraySpec) -> dict[Memory, RowLayout]:
-    """Return the layout of every memory of an array."""
+def memory_layouts(spec: ArraySpec, sums: int = SUMS_HI) -> dict[Memory, RowLayout]:
+    """Return the layout of every memory of an array.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Array.
+    sums : int
+        Sums of its statistics; as many as there may be where not given.
+    """
     basis = len(spec.physics.basis)
-    return {
+    layouts = {
         Memory.TABLE: RowLayout(
             tuple(Field(name, width) for name, (_, width) in spec.columns.items()),
             spec.table_rows),
@@ -129,3 +140,11 @@ def memory_layouts(spec: ArraySpec) -> dict[Memory, RowLayout]:
              Field("visible", 1, signed=False)),
             spec.nodes),
     }
+    measuring = {
+        Memory.MEASUREMENT: RowLayout(
+            (Field("kind", max(Kind).bit_length(), signed=False),
+             Field("node", (spec.nodes - 1).bit_length(), signed=False)),
+            sums),
+        Memory.SUM: RowLayout((Field("total", sum_bits(spec)),), sums),
+    }
+    return layouts | measuring if sums else layouts

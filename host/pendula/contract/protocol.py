@@ -5,8 +5,9 @@
 
 Integers are little-endian; the CRC is CRC-32/ISO-HDLC over all bytes before it. A frame that fails
 its CRC or length is dropped without an answer. RUN answers with one DATA response a sample, each
-with the sample's index, then OK. A sample is a function of (program, seed, index), so any request
-may be repeated; the host uses a new sequence number each time and ignores late answers.
+with the sample's index, then OK; where READOUT says MEASURE, with OK alone, once the samples are in
+the sums, which start at zero each time. A sample is a function of (program, seed, index), so any
+request may be repeated; the host uses a new sequence number each time and ignores late answers.
 """
 
 import enum
@@ -43,6 +44,7 @@ class Opcode(enum.IntEnum):
     CHECKSUM = 5
     RUN = 6
     FORCES = 7
+    READ_MEMORY = 8
 
 
 class Status(enum.IntEnum):
@@ -53,7 +55,7 @@ class Status(enum.IntEnum):
     BAD_OPCODE = 0x80    # no such request
     BAD_LENGTH = 0x81    # arguments cut short or too long, or a tail that is no whole rows
     BAD_ADDRESS = 0x82   # no such register, memory or row, or a read-only register
-    BAD_VALUE = 0x83     # no samples, no such segment, index past 2**32 - 1
+    BAD_VALUE = 0x83     # no samples, no such segment, index past 2**32 - 1, or not measurable
 
 
 # Arguments of a request, as struct formats; only WRITE_MEMORY has a tail (whole rows).
@@ -65,6 +67,7 @@ ARGUMENTS: dict[Opcode, str] = {
     Opcode.CHECKSUM: "<BII",         # memory, first row, rows
     Opcode.RUN: "<II",               # first sample index, samples
     Opcode.FORCES: "<I",             # segment
+    Opcode.READ_MEMORY: "<BII",      # memory, first row, rows
 }
 
 # Bodies of OK responses; HELLO's is the Hello record. DATA's is an index, then values.
@@ -75,6 +78,7 @@ RESPONSE_BODY: dict[Opcode, str] = {
     Opcode.CHECKSUM: "<I",           # CRC-32 of the rows' bytes
     Opcode.RUN: "<",
     Opcode.FORCES: "<",
+    Opcode.READ_MEMORY: "<",         # the rows' bytes
 }
 
 
@@ -104,6 +108,8 @@ class Hello:
         Code of the physics.
     state_bits, edge_bits, code_bits, local_code_bits, basis_bits, gain_bits, noise_bits : int
         Widths of the number formats.
+    sums : int
+        Sums of the statistics; 0 where there are none.
     jitter_rings : int
         Ring oscillators of the jitter seeder; 0 where there is none.
     jitter_seed : int
@@ -127,14 +133,15 @@ class Hello:
     basis_bits: int
     gain_bits: int
     noise_bits: int
+    sums: int
     jitter_rings: int
     jitter_seed: int
 
-    FORMAT: ClassVar[str] = f"<4sH{DIGEST_BYTES}s{DIGEST_BYTES}s{DIGEST_BYTES}sIHHHBBBBBBBBBQ"
+    FORMAT: ClassVar[str] = f"<4sH{DIGEST_BYTES}s{DIGEST_BYTES}s{DIGEST_BYTES}sIHHHBBBBBBBBIBQ"
 
     @classmethod
     def of(cls, spec: ArraySpec, *, contract_id: str, build_id: str, lanes: int,
-           jitter_rings: int = 0) -> "Hello":
+           sums: int = 0, jitter_rings: int = 0) -> "Hello":
         """Return the record of a device that has drawn no seed; ids are hexadecimal digests."""
         contract, array, build = (bytes.fromhex(value)[:DIGEST_BYTES]
                                   for value in (contract_id, spec.digest, build_id))
@@ -143,7 +150,8 @@ class Hello:
                    physics=spec.physics.code, state_bits=spec.state_bits, edge_bits=spec.edge_bits,
                    code_bits=spec.code_bits, local_code_bits=spec.local_code_bits,
                    basis_bits=spec.basis_bits, gain_bits=spec.gain_bits,
-                   noise_bits=noise.GAUSSIAN_BITS, jitter_rings=jitter_rings, jitter_seed=0)
+                   noise_bits=noise.GAUSSIAN_BITS, sums=sums, jitter_rings=jitter_rings,
+                   jitter_seed=0)
 
     def encode(self) -> bytes:
         """Return the body of the HELLO response."""

@@ -4,6 +4,7 @@ import enum
 from dataclasses import dataclass
 
 from pendula.contract.numbers import Interval
+from pendula.contract.statistics import BIN_BITS_HI, RUN_SAMPLES_HI, SUMS_HI
 
 __all__ = ["REGISTERS", "REGISTER_BITS", "Access", "JitterCommand", "JitterStatus", "Readout",
            "Register", "RegisterName", "get_register"]
@@ -31,11 +32,15 @@ class RegisterName(enum.IntEnum):
     PIXEL_GAIN = 7
     PIXEL_OFFSET = 8
     JITTER_COMMAND = 9
+    MEASUREMENTS = 10
+    BIN_BITS = 11
+    THIN = 12
     SATURATIONS = 16
     CYCLES = 17
     FRAMES_DROPPED = 18
     JITTER_STATUS = 19
     JITTER_BITS = 20
+    MEASURED = 21
 
 
 class Readout(enum.IntFlag):
@@ -43,6 +48,7 @@ class Readout(enum.IntFlag):
 
     PIXEL = 1        # 8-bit pixels instead of raw states
     ALL = 2          # hidden nodes as well
+    MEASURE = 4      # sums over the samples instead of the samples
 
 
 class JitterCommand(enum.IntEnum):
@@ -106,12 +112,18 @@ REGISTERS: tuple[Register, ...] = (
     Register(RegisterName.SEGMENTS, _RW, 13, False, 1, "Time segments of the program"),
     Register(RegisterName.STOP_STEP, _RW, 32, False, (1 << 32) - 1,
              "Steps after which a sample stops; all ones runs the whole program"),
-    Register(RegisterName.READOUT, _RW, 2, False, 0, "What a sample returns (Readout)"),
+    Register(RegisterName.READOUT, _RW, len(Readout), False, 0, "What a sample returns (Readout)"),
     Register(RegisterName.PIXEL_GAIN, _RW, 16, True, 0,
              "Pixel units per raw state, times 2**(state_bits + 2)"),
     Register(RegisterName.PIXEL_OFFSET, _RW, 18, True, 0, "Pixel at state 0, times 2**8"),
     Register(RegisterName.JITTER_COMMAND, _RW, 2, False, 0,
              "Written: starts a draw or gathers raw bits (JitterCommand)"),
+    Register(RegisterName.MEASUREMENTS, _RW, SUMS_HI.bit_length(), False, 0,
+             "Measurements of the list that a RUN with MEASURE goes through"),
+    Register(RegisterName.BIN_BITS, _RW, BIN_BITS_HI.bit_length(), False, 0,
+             "Bits of a bin's number in histograms"),
+    Register(RegisterName.THIN, _RW, RUN_SAMPLES_HI.bit_length(), False, 1,
+             "Of so many samples of a RUN with MEASURE the last counts"),
     Register(RegisterName.SATURATIONS, _R, 32, False, 0,
              "Clipped node updates since the last RUN began; stays at all ones"),
     Register(RegisterName.CYCLES, _R, 32, False, 0, "Clock cycles of the last RUN; wraps"),
@@ -121,6 +133,8 @@ REGISTERS: tuple[Register, ...] = (
              "Whether there is a jitter seeder, and what came of its last draw (JitterStatus)"),
     Register(RegisterName.JITTER_BITS, _R, 32, False, 0,
              "Last 32 raw bits of the jitter seeder, the oldest lowest"),
+    Register(RegisterName.MEASURED, _R, 32, False, 0,
+             "Samples that count in the sums of the last RUN with MEASURE"),
 )
 
 

@@ -37,6 +37,7 @@ _SHOWN_BYTES = 16
 _OK_BODY_BYTES: dict[Opcode, int | None] = {
     op: struct.calcsize(form) for op, form in RESPONSE_BODY.items()
 } | {Opcode.HELLO: None}     # Hello.decode says more about another protocol version
+_READ_BYTES = 1 << 10        # rows of one READ_MEMORY: what a damaged answer costs
 
 
 @dataclass(slots=True)
@@ -150,6 +151,17 @@ class Client:
         body = self._request(Opcode.CHECKSUM, memory, 0, rows, cycles=rows * (row_bytes + 8))
         return struct.unpack(RESPONSE_BODY[Opcode.CHECKSUM], body)[0]
 
+    def read_memory(self, memory: Memory, rows: int, row_bytes: int) -> bytes:
+        """Return the bytes of the rows from 0 up."""
+        chunk = max(1, _READ_BYTES // row_bytes)
+        parts = []
+        for row in range(0, rows, chunk):
+            count = min(chunk, rows - row)
+            parts.append(self._request(
+                Opcode.READ_MEMORY, memory, row, count, body_bytes=count * row_bytes,
+                cycles=count * (2 * row_bytes + 8)))
+        return b"".join(parts)
+
     def forces(self, segment: int, values_bytes: int, cycles: int) -> bytes:
         """Return the values of one force vector; arguments as in :meth:`run`."""
         values = {}
@@ -215,16 +227,41 @@ class Client:
             self._health.retries += bool(missing)
         return counters
 
+    def measure(self, indices: range, cycles: int, *, repeatable: bool = True) -> RunCounters:
+        """Draw samples into the sums of the device; it sends none of them.
+
+        Parameters
+        ----------
+        indices : range
+            Sample indices, consecutive.
+        cycles : int
+            Clock cycles that the device may need for all of them.
+        repeatable : bool
+            As in :meth:`run`.
+        """
+        try:
+            self._request(Opcode.RUN, indices.start, len(indices), cycles=cycles,
+                          attempts=ATTEMPTS if repeatable else 1)
+        except SilentLinkError as error:
+            if repeatable:
+                raise
+            raise LinkError("it is unknown whether samples were drawn, and they cannot be drawn "
+                            "again because each starts from the one before. Load the program "
+                            f"again: {error}") from error
+        return RunCounters(self.read_register(RegisterName.SATURATIONS),
+                           self.read_register(RegisterName.CYCLES))
+
     # Attempts
 
-    def _request(self, opcode: Opcode, *arguments: int, tail: bytes = b"",
-                 cycles: int = 0, attempts: int = ATTEMPTS) -> bytes:
-        """Return the body of the OK answer."""
+    def _request(self, opcode: Opcode, *arguments: int, tail: bytes = b"", cycles: int = 0,
+                 attempts: int = ATTEMPTS, body_bytes: int | None = None) -> bytes:
+        """Return the body of the OK answer; of `body_bytes`, or as many as its opcode has."""
         tally = _Tally()
+        size = _OK_BODY_BYTES[opcode] if body_bytes is None else body_bytes
         for _ in range(attempts):
             sequence = self._send(opcode, *arguments, tail=tail)
             for status, body in self._answers(sequence, cycles, tally):
-                if status == Status.OK and _OK_BODY_BYTES[opcode] in (None, len(body)):
+                if status == Status.OK and size in (None, len(body)):
                     return body
                 _raise_refusal(opcode, status)
                 tally.foreign += 1

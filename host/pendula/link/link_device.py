@@ -1,8 +1,9 @@
 """A device at the other end of a link: everything goes through framed bytes."""
 
 import abc
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pendula.contract import CONTRACT_ID, PHYSICS, jitter
-from pendula.contract.memory import Memory
+from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.protocol import Hello, force_bytes, state_bytes
 from pendula.contract.registers import (
     REGISTER_BITS,
@@ -21,11 +22,19 @@ from pendula.contract.registers import (
     RegisterName,
 )
 from pendula.contract.spec import ArraySpec
+from pendula.contract.statistics import RUN_SAMPLES_HI
 from pendula.contract.step import InitialState
 from pendula.device import AbstractDevice, Batch, NodeMemory, Progress, SampleRequest
-from pendula.errors import JitterError, LinkDownError, LinkError, ProgramError
-from pendula.images import node_image, program_images
-from pendula.link.client import ATTEMPTS, Client
+from pendula.errors import (
+    JitterError,
+    LinkDownError,
+    LinkError,
+    ProgramError,
+    StatisticsError,
+)
+from pendula.images import measurement_image, node_image, program_images
+from pendula.link.client import ATTEMPTS, Client, RunCounters
+from pendula.moments import Moments, MomentsRequest, Plan, plan_measurements
 from pendula.program import IntArray, Program
 
 __all__ = ["LinkDevice", "decode_signed"]
@@ -34,6 +43,7 @@ T = TypeVar("T")
 
 _REGISTER = (1 << REGISTER_BITS) - 1
 _RUN_BYTES = 1 << 18        # answers to one RUN: what a repeat costs at most
+_MEASURE_S = 1.0            # what a RUN that measures should take: what a repeat costs
 _STEP_CYCLES = 256          # generous latency of a step, on top of a cycle a node
 
 
@@ -64,7 +74,8 @@ class LinkDevice(AbstractDevice):
         self._client: Client | None = None
         self._frames_dropped = 0                        # before this device was opened
         self._registers: dict[RegisterName, int] = {}   # known to be on the device
-        self._node_rows: npt.NDArray[np.uint8] | None = None
+        self._rows: dict[Memory, npt.NDArray[np.uint8]] = {}    # beside the program, likewise
+        self._sums = 0                                  # of its statistics
         self._lanes = 1                                 # samples that it draws side by side
 
     @abc.abstractmethod
@@ -111,9 +122,7 @@ class LinkDevice(AbstractDevice):
         """Compare what the device holds with what it should, and write what it has lost."""
         client = self.client
         images = program_images(self._program) if self._program else {}
-        if self._node_rows is not None:
-            images = {**images, Memory.NODE: self._node_rows}
-        for memory, rows in images.items():
+        for memory, rows in {**images, **self._rows}.items():
             if client.checksum(memory, *rows.shape) != zlib.crc32(rows.tobytes()):
                 _write_verified(client, memory, rows)
         expected, self._registers = self._registers, {}
@@ -132,7 +141,7 @@ class LinkDevice(AbstractDevice):
         if fresh:
             self._client = client
             self._registers.clear()
-            self._node_rows = None
+            self._rows.clear()
         hello = client.hello()
         if fresh:
             self._frames_dropped = client.read_register(RegisterName.FRAMES_DROPPED)
@@ -209,7 +218,7 @@ class LinkDevice(AbstractDevice):
         client, hello = self._attach(program.spec)
         with self.times.measure("load"):
             _check_hello(hello, program)
-            self._lanes = hello.lanes
+            self._lanes, self._sums = hello.lanes, hello.sums
             for memory, rows in program_images(program).items():
                 _write_verified(client, memory, rows)
             self._set_registers({
@@ -226,12 +235,15 @@ class LinkDevice(AbstractDevice):
             self._persist(program, partial(self._write_nodes, program, nodes))
 
     def _write_nodes(self, program: Program, nodes: NodeMemory) -> None:
-        rows = node_image(program.spec, nodes.uploaded, nodes.clamped, program.visible)
-        if self._node_rows is not None and np.array_equal(rows, self._node_rows):
-            return
-        self._node_rows = None
-        _write_verified(self.client, Memory.NODE, rows)
-        self._node_rows = rows
+        self._write_rows(Memory.NODE, node_image(program.spec, nodes.uploaded, nodes.clamped,
+                                                 program.visible))
+
+    def _write_rows(self, memory: Memory, rows: npt.NDArray[np.uint8]) -> None:
+        """Write rows that differ from those that the device holds."""
+        held = self._rows.pop(memory, None)
+        if held is None or not np.array_equal(rows, held):
+            _write_verified(self.client, memory, rows)
+        self._rows[memory] = rows
 
     def _set_registers(self, values: Mapping[RegisterName, int]) -> None:
         """Write the registers that differ, and read them back."""
@@ -247,7 +259,7 @@ class LinkDevice(AbstractDevice):
 
     def _sample(self, program: Program, request: SampleRequest, progress: Progress) -> Batch:
         with self.times.measure("load"):
-            self._persist(program, partial(self._prepare, program, request))
+            self._persist(program, partial(self._prepare, program, request, _readout(request)))
         values, saturations, cycles = self._run(program, request, progress)
         with self.times.measure("read"):
             data = b"".join(values)
@@ -256,23 +268,81 @@ class LinkDevice(AbstractDevice):
         return Batch(values=array.reshape(request.count, -1), request=request,
                      saturations=saturations, cycles=cycles)
 
-    def _prepare(self, program: Program, request: SampleRequest) -> None:
+    def _prepare(self, program: Program, request: SampleRequest | MomentsRequest,
+                 settings: Mapping[RegisterName, int]) -> None:
         self._write_nodes(program, self.nodes)
         self._set_registers({
             RegisterName.SEED_LO: request.seed,
             RegisterName.SEED_HI: request.seed >> REGISTER_BITS,
             RegisterName.STOP_STEP: request.stop_step,
-            RegisterName.READOUT: (Readout.PIXEL * request.pixels
-                                   | Readout.ALL * request.hidden),
+            **settings,
         })
+
+    def _moments(self, program: Program, request: MomentsRequest, progress: Progress) -> Moments:
+        plan = plan_measurements(request)
+        self._check_sums(plan)
+        rows = measurement_image(program.spec, plan.measurements)
+        settings = {RegisterName.READOUT: Readout.MEASURE, RegisterName.MEASUREMENTS: len(rows),
+                    RegisterName.BIN_BITS: request.bin_bits, RegisterName.THIN: request.thin}
+        with self.times.measure("load"):
+            self._persist(program, partial(self._write_rows, Memory.MEASUREMENT, rows))
+            self._persist(program, partial(self._prepare, program, request, settings))
+        sums = np.zeros(plan.sums, np.int64)
+        saturations = cycles = 0
+        sample_cycles = _sample_cycles(program, request.stop_step)
+        with self.times.measure("run"):
+            for indices in self._measuring_runs(request, sample_cycles):
+                found, counters = self._persist(program, partial(
+                    self._measure, program, request.thin, plan.sums, indices, sample_cycles),
+                    sample_cycles * len(indices))
+                sums += found
+                saturations += counters.saturations
+                cycles += counters.cycles
+                progress(len(indices))
+            self._read_dropped(program)
+        return plan.moments(request, sums, saturations, cycles)
+
+    def _check_sums(self, plan: Plan) -> None:
+        if not self._sums:
+            raise StatisticsError(f"device must have statistics, and {self.url} has none: draw "
+                                  "samples, or build it with sums")
+        if plan.sums > self._sums:
+            raise StatisticsError(f"nodes, edges and bins must need at most {self._sums} sums, as "
+                                  f"{self.url} has, not {plan.sums}: ask for fewer at a time")
+
+    def _measuring_runs(self, request: MomentsRequest, sample_cycles: int) -> Iterator[range]:
+        """Yield the samples of each RUN, more and more until one takes long enough."""
+        thin, end = request.thin, request.first + request.drawn
+        most = max(1, min(RUN_SAMPLES_HI, _REGISTER // sample_cycles) // thin)
+        first, size = request.first, min(most, self._lanes)
+        while first < end:
+            start_s = time.monotonic()
+            yield range(first, min(first + size * thin, end))
+            first += size * thin
+            if time.monotonic() - start_s < _MEASURE_S:
+                size = min(2 * size, most)
+
+    def _measure(self, program: Program, thin: int, sums: int, indices: range,
+                 sample_cycles: int) -> tuple[IntArray, RunCounters]:
+        """Return the sums over some samples, all of them and nothing else."""
+        counters = self.client.measure(
+            indices, len(indices) * sample_cycles,
+            repeatable=program.initial is not InitialState.KEEP)
+        layout = memory_layouts(program.spec)[Memory.SUM]
+        data = self.client.read_memory(Memory.SUM, sums, layout.row_bytes)
+        counted = self.client.read_register(RegisterName.MEASURED)
+        if counted != len(indices) // thin:
+            raise LinkError(f"device must have measured {len(indices) // thin} samples, not "
+                            f"{counted}: it was reset or is defective. Load the program again")
+        spare = 64 - layout.width                       # rows are not extended by the sign
+        return decode_signed(data, layout.row_bytes) << spare >> spare, counters
 
     def _run(self, program: Program, request: SampleRequest,
              progress: Progress) -> tuple[list[bytes], int, int]:
         """Return the values of every sample, saturations and cycles."""
         width = 1 if request.pixels else state_bytes(program.spec)
         shown = program.spec.nodes if request.hidden else int(program.visible.sum())
-        steps = min(request.stop_step, program.total_steps) + 1
-        sample_cycles = steps * (program.spec.nodes + _STEP_CYCLES)
+        sample_cycles = _sample_cycles(program, request.stop_step)
         fit = min(_RUN_BYTES // (width * shown + 1), _REGISTER // sample_cycles)
         chunk = self._lanes * max(1, fit // self._lanes)        # no lane idles within a run
         values: dict[int, bytes] = {}
@@ -292,10 +362,13 @@ class LinkDevice(AbstractDevice):
                     repeatable=program.initial is not InitialState.KEEP), sample_cycles)
                 saturations += counters.saturations
                 cycles += counters.cycles
-            dropped = self._persist(program, partial(
-                self.client.read_register, RegisterName.FRAMES_DROPPED))
-        self.health.frames_dropped = (dropped - self._frames_dropped) & _REGISTER
+            self._read_dropped(program)
         return [values[index] for index in range(request.first, end)], saturations, cycles
+
+    def _read_dropped(self, program: Program) -> None:
+        dropped = self._persist(program, partial(
+            self.client.read_register, RegisterName.FRAMES_DROPPED))
+        self.health.frames_dropped = (dropped - self._frames_dropped) & _REGISTER
 
     def _forces(self, program: Program, states: IntArray, segment: int) -> npt.NDArray[Any]:
         width = force_bytes(program.spec)
@@ -324,6 +397,16 @@ def _check_hello(hello: Hello, program: Program) -> None:
     if program.segments > hello.segments:
         raise LinkError(f"segments of the program must be at most {hello.segments}, the device's "
                         f"capacity, not {program.segments}: build the device for this model")
+
+
+def _readout(request: SampleRequest) -> dict[RegisterName, int]:
+    return {RegisterName.READOUT: (Readout.PIXEL * request.pixels | Readout.ALL * request.hidden)}
+
+
+def _sample_cycles(program: Program, stop_step: int) -> int:
+    """Return the clock cycles that a device may need for one sample."""
+    steps = min(stop_step, program.total_steps) + 1
+    return steps * (program.spec.nodes + _STEP_CYCLES)
 
 
 def _describe_array(hello: Hello) -> str:

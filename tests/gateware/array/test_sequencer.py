@@ -55,7 +55,7 @@ def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8):
 
 def lanes_of(jobs, *, lanes=4):
     """Return (first, last, lanes loaded) of jobs, each with its initial state."""
-    component = Sequencer(spec=SPEC, period=5, drain=3, lanes=lanes)
+    component = Sequencer(spec=SPEC, period=7, drain=3, lanes=lanes)
     seen = []
 
     async def run(ctx):
@@ -94,7 +94,7 @@ def test_the_lane_with_the_latest_sample_goes_on_from_it():
 
 
 def test_no_job_is_taken_before_its_streams_are_ready():
-    component = Sequencer(spec=SPEC, period=5, drain=3)
+    component = Sequencer(spec=SPEC, period=7, drain=3)
 
     async def run(ctx):
         ctx.set(component.job.valid, 1)
@@ -135,7 +135,7 @@ def test_force(segment):
 
 
 def test_passes_follow_each_other_without_a_bubble():
-    seen = run_jobs([{"force": 0, "index": 1}], period=5)
+    seen = run_jobs([{"force": 0, "index": 1}], period=7)
     valid = [token[0] for token in seen]
     first = valid.index(1)
     count = (sum(STEPS) + 1) * SPEC.nodes
@@ -144,5 +144,5 @@ def test_passes_follow_each_other_without_a_bubble():
 
 
 def test_period_is_checked():
-    with pytest.raises(ValueError, match="period must be at least 5, not 4"):
-        Sequencer(spec=SPEC, period=4, drain=9)
+    with pytest.raises(ValueError, match="period must be at least 7, not 6"):
+        Sequencer(spec=SPEC, period=6, drain=9)

@@ -11,10 +11,11 @@ from pendula.contract.protocol import Status
 from pendula_gateware.array.array import OscillatorArray
 from pendula_gateware.interfaces import MEMORY_READ_LATENCY
 from pendula_gateware.link.memory_port import MemoryPort
-from streams import put_packet, simulate
+from streams import get_packet, put_packet, simulate
 
 SPEC = small_spec("kuramoto")
-LAYOUTS = memory_layouts(SPEC)
+SUMS = 11
+LAYOUTS = memory_layouts(SPEC, SUMS)
 MASK = (1 << 32) - 1
 
 
@@ -22,8 +23,8 @@ class PortWithArray(wiring.Component):
     """Memory port with the memories that it is made for."""
 
     def __init__(self):
-        self.port = MemoryPort(spec=SPEC)
-        self.array = OscillatorArray(spec=SPEC)
+        self.port = MemoryPort(spec=SPEC, sums=SUMS)
+        self.array = OscillatorArray(spec=SPEC, sums=SUMS)
         super().__init__({})
 
     def elaborate(self, platform):
@@ -77,6 +78,27 @@ class Driver:
         ctx.set(self.port.run, 1)
         return await self._finish(ctx)
 
+    async def read(self, ctx, memory, first, rows, rng=None, stall=0.0):
+        """Return the status and the bytes; nothing is sent where the status is bad."""
+        ctx.set(self.port.memory, memory)
+        ctx.set(self.port.first, first)
+        ctx.set(self.port.rows, rows)
+        ctx.set(self.port.check, 0)
+        ctx.set(self.port.read, 1)
+        ctx.set(self.port.run, 1)
+        while not ctx.get(self.port.done):
+            assert not ctx.get(self.port.o.valid)
+            await ctx.tick()
+        status, content = ctx.get(self.port.status), b""
+        if status == Status.OK:
+            assert not ctx.get(self.port.over)
+            content = await get_packet(ctx, self.port.o, rng, stall)
+        assert ctx.get(self.port.over)
+        ctx.set(self.port.run, 0)
+        ctx.set(self.port.read, 0)
+        await ctx.tick()
+        return status, content
+
 
 def pieces(memory, first, tail):
     """Rows as the bus must see them."""
@@ -90,7 +112,7 @@ def pieces(memory, first, tail):
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])
 @pytest.mark.parametrize("memory", Memory)
-def test_rows_are_written_and_checked(memory, stall):
+def test_rows_are_written_checked_and_read(memory, stall):
     layout, driver, rng = LAYOUTS[memory], Driver(), Random(memory)
     image = [bytes(layout.row_bytes)] * layout.rows
 
@@ -111,6 +133,7 @@ def test_rows_are_written_and_checked(memory, stall):
             status, crc, cycles = await driver.check(ctx, memory, start, rows)
             assert (status, crc) == (Status.OK, zlib.crc32(content))
             assert cycles <= len(content) + MEMORY_READ_LATENCY * rows + 3
+            assert await driver.read(ctx, memory, start, rows, rng, stall) == (Status.OK, content)
 
     simulate(driver.dut, bench, checks=[driver.record])
 
@@ -127,13 +150,17 @@ def test_rows_beyond_the_end_are_refused(memory):
             assert len(driver.written) == written
             status, _, _ = await driver.check(ctx, memory, first, rows)
             assert status == Status.BAD_ADDRESS
+            assert await driver.read(ctx, memory, first, rows) == (Status.BAD_ADDRESS, b"")
+        for rows in (0, layout.rows + 1, MASK):
+            assert await driver.read(ctx, memory, 0, rows) == (Status.BAD_ADDRESS, b"")
         assert (await driver.check(ctx, memory, layout.rows, 0))[0] == Status.BAD_ADDRESS
         assert (await driver.check(ctx, memory, 0, 0))[:2] == (Status.OK, 0)
 
     simulate(driver.dut, bench, checks=[driver.record])
 
 
-@pytest.mark.parametrize("memory", Memory)
+@pytest.mark.parametrize("memory", [
+    memory for memory, layout in LAYOUTS.items() if layout.row_bytes > 1])
 def test_ragged_tails_are_refused(memory):
     layout, driver = LAYOUTS[memory], Driver()
     row = bytes(range(1, layout.row_bytes + 1))
@@ -156,5 +183,6 @@ def test_unknown_memories_are_refused(memory):
         assert not driver.written
         for rows in (0, 1, MASK):
             assert (await driver.check(ctx, memory, 0, rows))[0] == Status.BAD_ADDRESS
+            assert await driver.read(ctx, memory, 0, rows) == (Status.BAD_ADDRESS, b"")
 
     simulate(driver.dut, bench, checks=[driver.record])

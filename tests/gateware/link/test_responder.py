@@ -19,7 +19,7 @@ def test_parts_stand_in_order(stall):
     responses = [{"sequence": rng.randrange(256), "status": rng.randrange(256),
                   "value": rng.randrange(1 << 32), "has_value": rng.randrange(2),
                   "tail": rng.choice(list(Tail))} for _ in range(60)]
-    tails = {Tail.HELLO: dut.hello, Tail.RESULT: dut.result}
+    tails = {Tail.HELLO: dut.hello, Tail.RESULT: dut.result, Tail.ROWS: dut.rows}
     contents = [rng.randbytes(rng.randint(1, 9)) for _ in responses]
 
     async def source(ctx):
