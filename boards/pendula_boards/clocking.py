@@ -48,8 +48,7 @@ class ClockSource(wiring.Component):
         m = Module()
         port = platform.request(platform.default_clk, dir="-")
         if self._setting.bypassed:
-            m.submodules.buffer = buffer = io.Buffer("i", port)
-            m.d.comb += [self.clk.eq(buffer.i), self.locked.eq(1)]
+            m.d.comb += [self.clk.eq(self._buffered(m, port)), self.locked.eq(1)]
         else:
             self._loop(m, port)
         return m
@@ -59,7 +58,7 @@ class ClockSource(wiring.Component):
         raise NotImplementedError
 
     def _buffered(self, m, port):
-        m.submodules.buffer = buffer = io.Buffer("i", port)
+        m.submodules.buffer = buffer = io.Buffer(io.Direction.Input, port)
         return buffer.i
 
 

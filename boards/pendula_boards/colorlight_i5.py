@@ -5,6 +5,8 @@ sources agree: the pin tables of github.com/wuxx/Colorlight-FPGA-Projects, as us
 and the constraints of github.com/FPiorski/colorlight-i5-vhdl-examples.
 """
 
+from typing import ClassVar
+
 from amaranth.build import Attrs, Clock, Pins, Resource
 from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.resources import LEDResources, UARTResource
@@ -22,12 +24,12 @@ class ColorlightI5Platform(LatticeECP5Platform):
     package = "BG381"
     speed = "6"
     default_clk = "clk25"
-    resources = [
+    resources: ClassVar = [
         Resource("clk25", 0, Pins("P3", dir="i"), Clock(25e6), Attrs(IO_TYPE="LVCMOS33")),
         *LEDResources(pins="U16", invert=True, attrs=Attrs(IO_TYPE="LVCMOS33")),
         UARTResource(0, rx="H18", tx="J17", attrs=Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP")),
     ]
-    connectors = []
+    connectors: ClassVar = []
 
 
 BOARDS = (Board(

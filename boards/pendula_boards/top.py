@@ -74,7 +74,7 @@ class BoardTop(Elaboratable):
             port = ports[led.resource, led.number]
             pin = getattr(port, led.colour) if led.colour else port
             name = f"light_{led.resource}_{led.number}{led.colour}"
-            m.submodules[name] = light = io.Buffer("o", pin)
+            m.submodules[name] = light = io.Buffer(io.Direction.Output, pin)
             m.d.sync += light.o.eq(value)
 
     def elaborate(self, platform):
@@ -83,8 +83,8 @@ class BoardTop(Elaboratable):
         m.submodules.device = device = UartTop(top=self._top, clock_hz=self.clock_hz,
                                                baud_hz=self._baud_hz)
         pins = platform.request("uart", 0, dir="-")
-        m.submodules.rx = rx = io.Buffer("i", pins.rx)
-        m.submodules.tx = tx = io.Buffer("o", pins.tx)
+        m.submodules.rx = rx = io.Buffer(io.Direction.Input, pins.rx)
+        m.submodules.tx = tx = io.Buffer(io.Direction.Output, pins.tx)
         m.d.comb += [device.rx.eq(rx.i), tx.o.eq(device.tx)]
         lights: dict[Led, Value] = {self._board.busy: device.busy}
         if self._board.error:

@@ -77,7 +77,7 @@ class ClockError(PendulaError, ValueError):
 
 
 class FitError(BuildError):
-    """A design needs more of an FPGA than there is; the message says of what, and what would fit."""
+    """A design needs more of an FPGA than there is; the message says of what."""
 
 
 class TimingError(BuildError):

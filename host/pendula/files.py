@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and where kept ones are."""
 
 import os
 import secrets
@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing"]
+__all__ = ["cache_folder", "replacing"]
+
+
+def cache_folder() -> Path:
+    """Return ``$PENDULA_CACHE``, else the user's cache folder."""
+    from platformdirs import user_cache_path
+    chosen = os.environ.get("PENDULA_CACHE")
+    return Path(chosen) if chosen else user_cache_path("pendula", appauthor=False)
 
 
 @contextmanager

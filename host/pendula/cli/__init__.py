@@ -19,6 +19,9 @@ COMMANDS = {
     "info": "pendula.cli.info",
     "noise": "pendula.cli.noise",
     "serve": "pendula.cli.serve",
+    "fit": "pendula.cli.fit",
+    "build": "pendula.cli.build",
+    "flash": "pendula.cli.flash",
 }
 """Module of each command, imported on first use; its `command` is the command."""
 

@@ -1,0 +1,142 @@
+"""What is built for a board, and a digest of everything that it is made from."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import cached_property
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from pendula.contract.digest import digest
+from pendula.contract.spec import ArraySpec
+from pendula.contract.uart import DEFAULT_BAUD_HZ
+from pendula.errors import ClockError, ContractError
+from pendula_boards.board import Board
+from pendula_boards.flow import Plan
+from pendula_boards.pll import MHZ, PllSetting, megahertz
+from pendula_boards.tools import Tool, find_tool
+from pendula_boards.top import BoardTop
+from pendula_gateware.link.uart import baud_error, baud_tolerance
+from pendula_gateware.top import Top
+
+__all__ = ["BAUD_ERROR_BOUND", "Design"]
+
+BAUD_ERROR_BOUND = 0.01
+"""By which fraction the generated baud rate may be wrong: a fifth of what ends a byte too early."""
+
+_SOURCES = ("pendula.contract", "pendula_gateware", "pendula_boards")
+_PACKAGES = ("amaranth", "amaranth-boards")
+
+
+@dataclass(frozen=True, kw_only=True)       # no slots: the identity is cached
+class Design:
+    """An array on a board.
+
+    Parameters
+    ----------
+    board : Board
+        Board.
+    spec : ArraySpec
+        Array.
+    lanes : int
+        Samples drawn side by side.
+    setting : PllSetting
+        Clock.
+    baud_hz : int
+        Bits a second of the UART.
+    """
+
+    board: Board
+    spec: ArraySpec
+    lanes: int
+    setting: PllSetting
+    baud_hz: int
+
+    @classmethod
+    def of(cls, board: Board, spec: ArraySpec, *, lanes: int = 1,
+           clock_hz: Fraction | None = None, baud_hz: int | None = None) -> "Design":
+        """Return a design, with the board's clock and baud rate where none is given.
+
+        Raises
+        ------
+        ClockError
+            If the board cannot make the clock, or the baud rate from it.
+        """
+        setting = board.part.pll.solve(board.input_hz, clock_hz or board.clock_hz)
+        design = cls(board=board, spec=spec, lanes=lanes, setting=setting,
+                     baud_hz=baud_hz or board.port.baud_hz)
+        design.check_baud()
+        return design
+
+    @property
+    def clock_hz(self) -> int:
+        """Rate of the clock, to the nearest Hz."""
+        return round(self.setting.output_hz)
+
+    @property
+    def baud_error(self) -> float:
+        """By which fraction the generated baud rate is too high."""
+        return baud_error(self.clock_hz, self.baud_hz)
+
+    def check_baud(self) -> None:
+        """Refuse a baud rate that the bridge does not know, or the clock cannot make.
+
+        Raises
+        ------
+        ClockError
+            If so.
+        """
+        port = self.board.port
+        if not 1 <= self.baud_hz <= port.max_baud_hz:
+            raise ClockError(f"baud rate must be within 1..{port.max_baud_hz} on "
+                             f"{self.board.name}, not {self.baud_hz}")
+        try:
+            error = self.baud_error
+            tolerance = baud_tolerance(self.clock_hz, self.baud_hz)
+        except ContractError as refusal:
+            raise ClockError(f"{refusal}; {DEFAULT_BAUD_HZ} is usual") from None
+        if abs(error) > BAUD_ERROR_BOUND or tolerance < BAUD_ERROR_BOUND:
+            raise ClockError(
+                f"baud rate must be right within {BAUD_ERROR_BOUND:.0%} at a clock of "
+                f"{megahertz(self.clock_hz)}, and {self.baud_hz} is off by {error:+.2%}; "
+                f"{DEFAULT_BAUD_HZ} is usual")
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """Tools that build it."""
+        return {name: find_tool(name) for name in self.board.part.flow.tools}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of everything that turns sources into a bitstream."""
+        return ({name: metadata.version(name) for name in _PACKAGES}
+                | {name: tool.version for name, tool in self.tools.items()})
+
+    @cached_property
+    def build_id(self) -> str:
+        """Digest of the sources, the array, the board, the options and the tools."""
+        setting = {name: str(value) for name, value in asdict(self.setting).items()}
+        return digest({"sources": _sources(), "spec": self.spec.describe(),
+                       "board": self.board.name, "lanes": self.lanes, "setting": setting,
+                       "baud_hz": self.baud_hz, "versions": self.versions})
+
+    def plan(self) -> Plan:
+        """Elaborate it, and return how its bitstream is made."""
+        board = self.board
+        top = Top(spec=self.spec, build_id=self.build_id, lanes=self.lanes,
+                  fabric=board.part.fabric)
+        return Plan.of(
+            BoardTop(board=board, top=top, setting=self.setting, baud_hz=self.baud_hz),
+            board.make_platform(), board.part.flow, place_options=board.place_options,
+            pack_options=board.pack_options,
+            clock_mhz=float(self.setting.output_hz / MHZ))
+
+
+def _sources() -> dict[str, Any]:
+    """Return the digest of every source file, by package and path."""
+    return {package: {path.relative_to(folder).as_posix():
+                      hashlib.sha256(path.read_bytes()).hexdigest()
+                      for path in sorted(folder.rglob("*.py"))}
+            for package in _SOURCES for folder in [Path(str(resources.files(package)))]}
