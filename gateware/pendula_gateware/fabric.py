@@ -18,6 +18,8 @@ class Fabric:
         are left to the gains; otherwise they are plain products, which simulators run fastest.
     spram : bool
         Whether parameter rows are kept in iCE40 UltraPlus SPRAM.
+    multiplier_bits : int
+        Bits of a signed factor of a hardware multiplier; wider products are split. 0 never splits.
     distributed_depth : int
         Rings of fewer words are kept in look-up tables rather than block RAM.
     bank_depth : int
@@ -27,6 +29,7 @@ class Fabric:
     name: str
     recoded: bool = True
     spram: bool = False
+    multiplier_bits: int = 0
     distributed_depth: int = 0
     bank_depth: int = 0
 
@@ -43,9 +46,9 @@ class Fabric:
 GENERIC = Fabric("generic", recoded=False)
 """Nothing is known: simulators."""
 
-ECP5 = Fabric("ecp5", distributed_depth=64, bank_depth=2048)
-ICE40 = Fabric("ice40", spram=True)
-GOWIN = Fabric("gowin", distributed_depth=64, bank_depth=2048)
+ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048)
+ICE40 = Fabric("ice40", multiplier_bits=16, spram=True)
+GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048)
 
 FABRICS = {fabric.name: fabric for fabric in (GENERIC, ECP5, ICE40, GOWIN)}
 """All fabrics by name."""

@@ -11,11 +11,12 @@ from pendula.contract.protocol import Hello
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.array import OscillatorArray
 from pendula_gateware.fabric import GENERIC, Fabric
-from pendula_gateware.interfaces import ByteStream
+from pendula_gateware.interfaces import ByteStream, Packet
 from pendula_gateware.link.controller import Controller
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
 from pendula_gateware.noise.jitter import JitterSeeder, ModelSource, RingSource
+from pendula_gateware.numeric.buffer import StreamBuffer
 
 __all__ = ["Flat", "Top"]
 
@@ -105,15 +106,20 @@ class Top(wiring.Component):
         connect(m, deframer.o, controller.i)
         connect(m, controller.job, array.job)
         connect(m, controller.bus, array.bus)
-        connect(m, array.o, controller.result)
-        connect(m, controller.o, framer.i)
+        m.submodules.results = results = StreamBuffer(Packet)
+        m.submodules.responses = responses = StreamBuffer(Packet)
+        connect(m, array.o, results.i)
+        connect(m, results.o, controller.result)
+        connect(m, controller.o, responses.i)
+        connect(m, responses.o, framer.i)
         connect(m, framer.o, flipped(self.o))
         m.d.comb += [
             array.registers.eq(controller.registers), array.clear.eq(controller.clear),
             controller.saturations.eq(array.saturations), controller.cycles.eq(array.cycles),
             controller.measured.eq(array.measured),
             controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
-            self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy),
+            self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy
+                         | responses.o.valid),
         ]
         if self._jitter is not None:
             m.submodules.seeder = seeder = JitterSeeder(source=self._jitter)

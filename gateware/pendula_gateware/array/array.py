@@ -160,7 +160,7 @@ class OscillatorArray(ArrayPart):
     measured : :py:`Out(32)`
         Samples that count in the sums.
     busy : :py:`Out(1)`
-        A job is under way or a packet unsent.
+        A job is under way or a packet unsent; a cycle longer.
 
     Notes
     -----
@@ -206,7 +206,7 @@ class OscillatorArray(ArrayPart):
         """Cycles of a pass."""
         return max(self._spec.nodes, self._lanes[0].latency + 1)
 
-    def _count(self, m: Module, sequencer: Sequencer) -> None:
+    def _count(self, m: Module, sequencer: Sequencer, working: Signal) -> None:
         """Count cycles, and the clipped updates of the lanes that count."""
         counts, clipped = Signal(self.lanes), Signal(range(self.lanes + 1))
         total = Signal(REGISTER_BITS + 1)
@@ -218,7 +218,7 @@ class OscillatorArray(ArrayPart):
             m.d.sync += [self.saturations.eq(0), self.cycles.eq(0)]
         with m.Else():
             m.d.sync += [self.saturations.eq(Mux(total[-1], ~0, total)),
-                         self.cycles.eq(self.cycles + self.busy)]
+                         self.cycles.eq(self.cycles + working)]
 
     def _connect_bus(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                      readout: Readout) -> None:
@@ -274,7 +274,8 @@ class OscillatorArray(ArrayPart):
         self._connect_bus(m, sequencer, rows, readout)
         self._connect_lanes(m, sequencer, rows, readout)
         self._seed(m, sequencer)
-        self._count(m, sequencer)
+        working = Signal()
+        self._count(m, sequencer, working)
         wiring.connect(m, wiring.flipped(self.job), sequencer.job)
         wiring.connect(m, readout.o, wiring.flipped(self.o))
         m.d.comb += [
@@ -286,6 +287,7 @@ class OscillatorArray(ArrayPart):
             self.measured.eq(readout.measured),
             rows.rest.eq(sequencer.rest),
             rows.token.eq(sequencer.token),
-            self.busy.eq(~sequencer.rest | self.job.valid | readout.busy),
+            working.eq(~sequencer.rest | self.job.valid | readout.busy),
+            self.busy.eq(self.job.valid | registered(m, working)),
         ]
         return m

@@ -21,6 +21,7 @@ from pendula_gateware.array.shapes import (
 )
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.numeric.delay import delayed, registered
+from pendula_gateware.numeric.multiply import PRODUCT_LATENCY, multiplied
 
 __all__ = ["FAN_IN", "Digit", "Drift", "LocalTerms", "NeighbourSum", "adder_tree", "recode",
            "tree_latency"]
@@ -160,6 +161,8 @@ class LocalTerms(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -179,7 +182,8 @@ class LocalTerms(ArrayPart):
     weights: data.View
     o: Signal
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._fabric = fabric
         super().__init__({
             "own": In(own_shape(spec)), "weights": In(weights_shape(spec)),
             "o": Out(accumulator_shape(spec, "drift")),
@@ -188,7 +192,7 @@ class LocalTerms(ArrayPart):
     @property
     def latency(self) -> int:
         """Cycles from the inputs to the sum: product, adder tree."""
-        return 1 + tree_latency(len(self._spec.physics.basis))
+        return PRODUCT_LATENCY + tree_latency(len(self._spec.physics.basis))
 
     def model(self, x: int, row: dict[str, int], weights) -> int:
         """Compute the sum from a state, its table row, and the weights."""
@@ -202,9 +206,9 @@ class LocalTerms(ArrayPart):
         for index, (name, term) in enumerate(
                 zip(self._spec.physics.basis, self._spec.local_terms, strict=True)):
             value = exact[name] if name in exact else self.own.row[f"h{index}"]
-            product = Signal(interval_shape(self._spec.gain * term.code * term.value),
-                             reset_less=True)
-            m.d.sync += product.eq(self.weights[index] * value)
+            product = Signal(interval_shape(self._spec.gain * term.code * term.value))
+            m.d.comb += product.eq(multiplied(
+                m, self.weights[index], value, self._fabric.multiplier_bits))
             scaled.append(product << self._spec.align_bits(term))
         m.d.comb += self.o.eq(adder_tree(m, scaled))
         return m
@@ -245,8 +249,9 @@ class Drift(ArrayPart):
     o: Signal
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._fabric = fabric
         self._neighbours = NeighbourSum(spec=spec, fabric=fabric)
-        self._local = LocalTerms(spec=spec)
+        self._local = LocalTerms(spec=spec, fabric=fabric)
         super().__init__({
             "codes": In(codes_shape(spec)), "v": In(neighbours_shape(spec)),
             "shared": In(shared_shape(spec)), "own": In(own_shape(spec)),
@@ -266,7 +271,8 @@ class Drift(ArrayPart):
     @property
     def _scaled_latency(self) -> int:
         """Cycles from the sums over the neighbours to the coupling times its gain."""
-        return 1 + (1 + tree_latency(self._spec.physics.rank) if self._spec.physics.u else 0)
+        own = 1 + tree_latency(self._spec.physics.rank) if self._spec.physics.u else 0
+        return own + PRODUCT_LATENCY
 
     def model(self, x: int, row: dict[str, int], v, codes, weights, coupling_gain: int) -> int:
         """Compute the drift from a node's state, table row, neighbours, codes, weights and gain."""
@@ -281,11 +287,12 @@ class Drift(ArrayPart):
             partials = [registered(m, self.own.row[f"u{r}"] * partial)
                         for r, partial in enumerate(partials)]
         coupling = Signal(accumulator_shape(self._spec, "coupling"))
-        scaled = Signal(interval_shape(self._spec.gain * self._spec.accumulators["coupling"]),
-                        reset_less=True)
-        m.d.comb += coupling.eq(adder_tree(m, partials))
-        m.d.sync += scaled.eq(
-            delayed(m, self.shared.coupling_gain, self._scaled_latency - 1) * coupling)
+        gain = delayed(m, self.shared.coupling_gain, self._scaled_latency - PRODUCT_LATENCY)
+        scaled = Signal(interval_shape(self._spec.gain * self._spec.accumulators["coupling"]))
+        m.d.comb += [
+            coupling.eq(adder_tree(m, partials)),
+            scaled.eq(multiplied(m, gain, coupling, self._fabric.multiplier_bits)),
+        ]
         return scaled << self._spec.align_bits(self._spec.coupling_term)
 
     def elaborate(self, platform):

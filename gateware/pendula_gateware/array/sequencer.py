@@ -17,6 +17,7 @@ from pendula_gateware.interfaces import (
     job_shape,
     lane_shape,
 )
+from pendula_gateware.numeric.delay import registered
 
 __all__ = ["PassKind", "Planner", "Sequencer", "pass_shape"]
 
@@ -60,7 +61,8 @@ class Planner(ArrayPart):
 
     Notes
     -----
-    Latency 2 cycles: the steps memory and an output register.
+    Latency `latency` cycles, in which `current` stays the same: every sum and every comparison has
+    a cycle to itself.
     """
 
     bus: MemoryBusInterface
@@ -68,7 +70,7 @@ class Planner(ArrayPart):
     force: Signal
     current: data.View
     following: data.View
-    latency = 2
+    latency = 5
 
     def __init__(self, *, spec: ArraySpec) -> None:
         super().__init__({
@@ -76,34 +78,39 @@ class Planner(ArrayPart):
             "current": In(pass_shape(spec)), "following": Out(pass_shape(spec)),
         }, spec=spec)
 
-    def elaborate(self, platform):
-        m = Module()
+    def _read_steps(self, m: Module, segment: Value) -> Value:
+        """Return the steps of a segment, a cycle later."""
         m.submodules.steps = steps = memory.Memory(
             shape=STEPS_BITS, depth=self._spec.segments, init=[])
         write, read = steps.write_port(), steps.read_port()
-        row = data.View(memory_shape(self._spec, Memory.SEGMENT),
-                        self.bus.write_data[:memory_shape(self._spec, Memory.SEGMENT).size])
-        current, after = self.current, self.following
-        initial = current.kind == PassKind.INITIAL
-        enters = initial | (current.remaining == 0)         # a new segment
-        coming = Mux(initial, current.segment, current.segment + 1)
-        segment, remaining = Signal.like(current.segment), Signal.like(current.remaining)
-        done = current.done + 1
-        ends = (remaining == 0) & (segment == self.registers.segments - 1)
+        shape = memory_shape(self._spec, Memory.SEGMENT)
+        row = data.View(shape, self.bus.write_data[:shape.size])
         m.d.comb += [
             write.en.eq(self.bus.write & (self.bus.memory == Memory.SEGMENT)),
             write.addr.eq(self.bus.row),
             write.data.eq(row.steps),
-            read.addr.eq(coming),
-            segment.eq(Mux(enters, coming, current.segment)),
-            remaining.eq(Mux(enters, read.data, current.remaining) - 1),
+            read.addr.eq(segment),
         ]
+        return read.data
+
+    def elaborate(self, platform):
+        m = Module()
+        current, after = self.current, self.following
+        initial = current.kind == PassKind.INITIAL
+        enters = registered(m, initial | (current.remaining == 0))      # a new segment
+        coming = Signal.like(current.segment)
+        steps = self._read_steps(m, coming)
+        done = registered(m, (current.done + 1)[:REGISTER_BITS])
+        stops = registered(m, done == self.registers.stop_step)
+        last = registered(m, self.registers.segments - 1)
+        ends = registered(m, (after.remaining == 0) & (after.segment == last))
         m.d.sync += [
+            coming.eq(Mux(initial, current.segment, current.segment + 1)),
             after.kind.eq(Mux(self.force, PassKind.FORCE, PassKind.STEP)),
-            after.segment.eq(segment),
-            after.remaining.eq(remaining),
+            after.segment.eq(Mux(enters, coming, current.segment)),
+            after.remaining.eq(Mux(enters, steps, current.remaining) - 1),
             after.done.eq(done),
-            after.final.eq(self.force | ends | (done == self.registers.stop_step)),
+            after.final.eq(self.force | ends | stops),
         ]
         return m
 

@@ -12,7 +12,7 @@ from pendula_gateware.array.sequencer import Sequencer
 from streams import put, simulate
 
 STEPS = (3, 1, 2)
-SPEC = ArraySpec(physics=PHYSICS["ising"], nodes=5, offsets=(1,), segments=4)
+SPEC = ArraySpec(physics=PHYSICS["ising"], nodes=7, offsets=(1,), segments=4)
 
 
 def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8):
@@ -130,8 +130,8 @@ def test_sample(stop_step, hold):
 def test_force(segment):
     seen = run_jobs([{"force": 1, "index": segment}])
     tokens = [token for token in seen if token[0]]
-    assert [t[1:5] for t in tokens[:5]] == [(1, 1, 0, segment)] * 5
-    assert tokens[5:] == expected([(0, 1, 1, segment, segment * SPEC.nodes)])
+    assert [t[1:5] for t in tokens[:SPEC.nodes]] == [(1, 1, 0, segment)] * SPEC.nodes
+    assert tokens[SPEC.nodes:] == expected([(0, 1, 1, segment, segment * SPEC.nodes)])
 
 
 def test_passes_follow_each_other_without_a_bubble():
