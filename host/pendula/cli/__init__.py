@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "pendula.cli.demo",
     "train": "pendula.cli.train",
     "sample": "pendula.cli.sample",
+    "moments": "pendula.cli.moments",
     "compare": "pendula.cli.compare",
     "info": "pendula.cli.info",
     "noise": "pendula.cli.noise",
