@@ -23,8 +23,8 @@ EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?lanes=3": ("kuramoto", "quartic", "ising"),
          "verilator://?fabric=ecp5": tuple(ARRAYS),
          "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",),
-         "netlist://ecp5": ("kuramoto",), "netlist://ecp5?lanes=2": ("ising",),
-         "netlist://ice40": ("quartic",), "netlist://ice40?lanes=2": ("kuramoto",)}
+         "netlist://ecp5": ("ising",), "netlist://ecp5?lanes=2": ("kuramoto",),
+         "netlist://ice40": ("quartic",)}
 """Devices, and the arrays that they run."""
 
 SERVED = [("tcp+verilator://", "quartic"), ("tcp+verilator://?lanes=3", "ising"),
