@@ -1,8 +1,14 @@
 """FPGA fabrics: what an array is built from where multipliers and memories are not all alike."""
 
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "Fabric"]
+__all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "UNCHECKED", "Fabric"]
+
+
+UNCHECKED: dict[str, Any] = {"no_rw_check": 1}
+"""Attributes of a memory whose reader does not care what it gets from a row that is written in that
+cycle; synthesis adds logic for it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +44,10 @@ class Fabric:
         depth = self.bank_depth or rows
         return [min(depth, rows - first) for first in range(0, rows, depth)]
 
-    def memory_attributes(self, depth: int) -> dict[str, str]:
-        """Return what tells synthesis where to keep a ring of `depth` words."""
-        return {"ram_style": "distributed"} if depth < self.distributed_depth else {}
+    def ring_attributes(self, depth: int) -> dict[str, Any]:
+        """Return what tells synthesis how to keep a ring of `depth` words."""
+        style = {"ram_style": "distributed"} if depth < self.distributed_depth else {}
+        return UNCHECKED | style
 
 
 GENERIC = Fabric("generic", recoded=False)

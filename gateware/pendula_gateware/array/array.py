@@ -12,7 +12,7 @@ from pendula_gateware.array.lane import Lane
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.readout import Readout
 from pendula_gateware.array.sequencer import Sequencer
-from pendula_gateware.array.shapes import codes_shape, shared_shape, token_shape
+from pendula_gateware.array.shapes import codes_shape, shared_shape, token_shape, update_shape
 from pendula_gateware.array.store import RowStore
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import (
@@ -38,7 +38,9 @@ class SharedRows(ArrayPart):
     latency : int
         Cycles from a token to its codes.
     wait : int
-        Cycles from the codes to all else.
+        Cycles from the codes to weights and gain.
+    own_latency : int
+        Cycles from these to all else.
     fabric : Fabric
         What it is built for.
 
@@ -52,24 +54,29 @@ class SharedRows(ArrayPart):
         Token.
     codes : :py:`Out(codes_shape(spec))`
         Coupling codes of the token of `latency` cycles ago.
-    o : :py:`Out(shared_shape(spec))`
-        The token of ``latency + wait`` cycles ago, with what belongs to it.
+    shared : :py:`Out(shared_shape(spec))`
+        Weights and gain of the token of ``latency + wait`` cycles ago.
+    update : :py:`Out(update_shape(spec))`
+        The token of ``latency + wait + own_latency`` cycles ago, with its noise gain and node row.
     """
 
     bus: MemoryBusInterface
     rest: Signal
     token: data.View
     codes: data.View
-    o: data.View
+    shared: data.View
+    update: data.View
 
-    def __init__(self, *, spec: ArraySpec, latency: int, wait: int,
+    def __init__(self, *, spec: ArraySpec, latency: int, wait: int, own_latency: int,
                  fabric: Fabric = GENERIC) -> None:
-        self._latency, self._wait, self._fabric = latency, wait, fabric
+        self._latency, self._wait, self._own_latency = latency, wait, own_latency
+        self._fabric = fabric
         self._stores = {number: RowStore(spec=spec, number=number, fabric=fabric)
                         for number in (Memory.PARAMETER, Memory.SEGMENT, Memory.NODE)}
         super().__init__({
             "bus": In(MemoryBus(spec)), "rest": In(1), "token": In(token_shape(spec)),
-            "codes": Out(codes_shape(spec)), "o": Out(shared_shape(spec)),
+            "codes": Out(codes_shape(spec)), "shared": Out(shared_shape(spec)),
+            "update": Out(update_shape(spec)),
         }, spec=spec)
 
     @property
@@ -79,8 +86,13 @@ class SharedRows(ArrayPart):
 
     @property
     def wait(self) -> int:
-        """Cycles from the codes to all else."""
+        """Cycles from the codes to weights and gain."""
         return self._wait
+
+    @property
+    def own_latency(self) -> int:
+        """Cycles from weights and gain to all else."""
+        return self._own_latency
 
     def _delay(self, m: Module, name: str, value: data.View, cycles: int) -> data.View:
         if not cycles:
@@ -111,17 +123,21 @@ class SharedRows(ArrayPart):
         m = Module()
         early = self._delay(m, "early", self.token, self._latency - self._read_latency)
         late = self._delay(m, "late", early, self._wait - 1)
+        latest = self._delay(m, "latest", late, self._own_latency + 1)
         parameter = self._read(m, Memory.PARAMETER, early.row)
         segment = self._read(m, Memory.SEGMENT, late.segment)
-        node = self._read(m, Memory.NODE, late.node)
+        node = self._read(m, Memory.NODE, latest.node)
         local_codes = self._delay(m, "local_codes", parameter.local_codes, self._wait - 1)
-        m.d.comb += [self.o.token.eq(delayed(m, late, self._read_latency + 1)),
-                     Cat(self.codes).eq(Cat(parameter.codes))]
+        m.d.comb += [
+            Cat(self.codes).eq(Cat(parameter.codes)),
+            self.shared.valid.eq(delayed(m, late.valid, self._read_latency + 1)),
+            self.update.token.eq(delayed(m, latest, self._read_latency)),
+            self.update.noise_gain.eq(delayed(m, segment.noise_gain, self._own_latency + 1)),
+            self.update.node.eq(node),
+        ]
         m.d.sync += [
-            self.o.node.eq(node),
-            self.o.coupling_gain.eq(segment.coupling_gain),
-            self.o.noise_gain.eq(segment.noise_gain),
-            *(self.o.weights[term].eq(local_codes[term] * segment.local_gains[term])
+            self.shared.coupling_gain.eq(segment.coupling_gain),
+            *(self.shared.weights[term].eq(local_codes[term] * segment.local_gains[term])
               for term in range(len(self._spec.physics.basis))),
         ]
         return m
@@ -251,15 +267,16 @@ class OscillatorArray(ArrayPart):
     def _connect_lanes(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                        readout: Readout) -> None:
         """Pass tokens and rows from lane to lane, a cycle each; let the results meet again."""
-        token, codes, shared = sequencer.token, rows.codes, rows.o
+        given = (sequencer.token, rows.codes, rows.shared, rows.update)
         for number, lane in enumerate(self._lanes):
             m.submodules[f"lane_{number}"] = lane
+            taken = (lane.token, lane.codes, lane.shared, lane.update)
             m.d.comb += [
-                lane.registers.eq(self.registers), lane.token.eq(token), lane.codes.eq(codes),
-                lane.shared.eq(shared),
+                lane.registers.eq(self.registers),
+                *(port.eq(value) for port, value in zip(taken, given, strict=True)),
                 readout.i[number].eq(delayed(m, lane.o, self.lanes - 1 - number)),
             ]
-            token, codes, shared = (delayed(m, value, 1) for value in (token, codes, shared))
+            given = [delayed(m, value, 1) for value in given]
 
     def elaborate(self, platform):
         m = Module()
@@ -268,7 +285,8 @@ class OscillatorArray(ArrayPart):
             spec=self._spec, period=self.period, drain=lane.latency + self.lanes - 1,
             lanes=self.lanes)
         m.submodules.rows = rows = SharedRows(
-            spec=self._spec, latency=lane.centre, wait=lane.wait, fabric=self._fabric)
+            spec=self._spec, latency=lane.centre, wait=lane.wait, own_latency=lane.own_latency,
+            fabric=self._fabric)
         m.submodules.readout = readout = Readout(
             spec=self._spec, lanes=self.lanes, sums=self._sums)
         self._connect_bus(m, sequencer, rows, readout)

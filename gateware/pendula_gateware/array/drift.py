@@ -21,11 +21,12 @@ from pendula_gateware.array.shapes import (
 )
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.numeric.delay import delayed, registered
-from pendula_gateware.numeric.multiply import PRODUCT_LATENCY, multiplied
+from pendula_gateware.numeric.multiply import multiplied, product_latency
 
 __all__ = ["FAN_IN", "Digit", "Drift", "LocalTerms", "NeighbourSum", "adder_tree", "recode",
            "tree_latency"]
 
+ONE_BITS = 2
 FAN_IN = 2
 """Terms that one register stage of an adder tree adds up."""
 
@@ -192,7 +193,15 @@ class LocalTerms(ArrayPart):
     @property
     def latency(self) -> int:
         """Cycles from the inputs to the sum: product, adder tree."""
-        return PRODUCT_LATENCY + tree_latency(len(self._spec.physics.basis))
+        return max(self._product_latencies) + tree_latency(len(self._spec.physics.basis))
+
+    @property
+    def _product_latencies(self) -> list[int]:
+        bits = {STATE: self._spec.state_bits, ONE: ONE_BITS}
+        return [product_latency((self._spec.gain * self._spec.local_code).signed_bits,
+                                bits.get(name, self._spec.basis_bits),
+                                self._fabric.multiplier_bits)
+                for name in self._spec.physics.basis]
 
     def model(self, x: int, row: dict[str, int], weights) -> int:
         """Compute the sum from a state, its table row, and the weights."""
@@ -201,15 +210,16 @@ class LocalTerms(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        exact = {STATE: self.own.x, ONE: C(1, signed(2))}
-        scaled = []
+        exact = {STATE: self.own.x, ONE: C(1, signed(ONE_BITS))}
+        latencies, scaled = self._product_latencies, []
         for index, (name, term) in enumerate(
                 zip(self._spec.physics.basis, self._spec.local_terms, strict=True)):
             value = exact[name] if name in exact else self.own.row[f"h{index}"]
             product = Signal(interval_shape(self._spec.gain * term.code * term.value))
             m.d.comb += product.eq(multiplied(
                 m, self.weights[index], value, self._fabric.multiplier_bits))
-            scaled.append(product << self._spec.align_bits(term))
+            aligned = product << self._spec.align_bits(term)
+            scaled.append(delayed(m, aligned, max(latencies) - latencies[index]))
         m.d.comb += self.o.eq(adder_tree(m, scaled))
         return m
 
@@ -264,15 +274,25 @@ class Drift(ArrayPart):
         return self._neighbours.latency
 
     @property
-    def latency(self) -> int:
-        """Cycles from the codes to the drift."""
-        return self.wait + max(self._scaled_latency, self._local.latency) + 1
+    def own_latency(self) -> int:
+        """Cycles from what belongs to the node itself to the drift."""
+        return max(self._coupling_latency + self._gain_latency, self._local.latency) + 1
 
     @property
-    def _scaled_latency(self) -> int:
-        """Cycles from the sums over the neighbours to the coupling times its gain."""
-        own = 1 + tree_latency(self._spec.physics.rank) if self._spec.physics.u else 0
-        return own + PRODUCT_LATENCY
+    def latency(self) -> int:
+        """Cycles from the codes to the drift."""
+        return self.wait + self.own_latency
+
+    @property
+    def _coupling_latency(self) -> int:
+        """Cycles from the sums over the neighbours to the coupling."""
+        return 1 + tree_latency(self._spec.physics.rank) if self._spec.physics.u else 0
+
+    @property
+    def _gain_latency(self) -> int:
+        """Cycles from the coupling to its product with the gain."""
+        return product_latency(self._spec.gain_bits, self._spec.accumulator_width("coupling"),
+                               self._fabric.multiplier_bits)
 
     def model(self, x: int, row: dict[str, int], v, codes, weights, coupling_gain: int) -> int:
         """Compute the drift from a node's state, table row, neighbours, codes, weights and gain."""
@@ -287,7 +307,7 @@ class Drift(ArrayPart):
             partials = [registered(m, self.own.row[f"u{r}"] * partial)
                         for r, partial in enumerate(partials)]
         coupling = Signal(accumulator_shape(self._spec, "coupling"))
-        gain = delayed(m, self.shared.coupling_gain, self._scaled_latency - PRODUCT_LATENCY)
+        gain = delayed(m, self.shared.coupling_gain, self._coupling_latency)
         scaled = Signal(interval_shape(self._spec.gain * self._spec.accumulators["coupling"]))
         m.d.comb += [
             coupling.eq(adder_tree(m, partials)),
@@ -304,7 +324,8 @@ class Drift(ArrayPart):
             local.own.eq(self.own), local.weights.eq(self.shared.weights),
         ]
         scaled = self._scale(m, [neighbours.o[r] for r in range(self._spec.physics.rank)])
-        ready = max(self._scaled_latency, local.latency)
-        m.d.sync += self.o.eq(delayed(m, scaled, ready - self._scaled_latency)
-                              + delayed(m, local.o, ready - local.latency))
+        ready = self.own_latency - 1
+        m.d.sync += self.o.eq(
+            delayed(m, scaled, ready - self._coupling_latency - self._gain_latency)
+            + delayed(m, local.o, ready - local.latency))
         return m

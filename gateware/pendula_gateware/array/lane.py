@@ -1,7 +1,5 @@
 """One lane: the state of one sample, streamed through a delay line with K taps."""
 
-from typing import Any
-
 from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -20,9 +18,10 @@ from pendula_gateware.array.shapes import (
     shared_shape,
     state_shape,
     token_shape,
+    update_shape,
 )
 from pendula_gateware.array.store import RowStore
-from pendula_gateware.fabric import GENERIC, Fabric
+from pendula_gateware.fabric import GENERIC, UNCHECKED, Fabric
 from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, RegisterValues
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.noise.source import NoiseSource
@@ -108,7 +107,8 @@ class StateReader(ArrayPart):
 
     Notes
     -----
-    Latency `latency`, throughput 1 node a cycle. A result is seen by reads from the next cycle on.
+    Latency `latency`, throughput 1 node a cycle. A result is seen by reads from the next cycle on;
+    its node must not be read in that cycle.
     The table is kept in two parts, so that only a state has to wait, and not what it leads to.
     """
 
@@ -153,7 +153,7 @@ class StateReader(ArrayPart):
     def elaborate(self, platform):
         m = Module()
         m.submodules.states = states = memory.Memory(
-            shape=state_shape(self._spec), depth=self._spec.nodes, init=[])
+            shape=state_shape(self._spec), depth=self._spec.nodes, init=[], attrs=UNCHECKED)
         m.submodules.others, m.submodules.itself = others, itself = self._others, self._itself
         write, read = states.write_port(), states.read_port()
         early = late = delayed(m, read.data, self.state_latency - 1)
@@ -201,7 +201,9 @@ class Lane(ArrayPart):
     codes : :py:`In(codes_shape(spec))`
         Its coupling codes, `centre` cycles later.
     shared : :py:`In(shared_shape(spec))`
-        All else that belongs to it, `wait` cycles later still.
+        Its weights and gain, `wait` cycles later still.
+    update : :py:`In(update_shape(spec))`
+        All else that belongs to it, `own_latency` cycles later still.
     o : :py:`Out(result_shape(spec))`
         Result, `latency` cycles after the token; written back in that cycle.
 
@@ -219,6 +221,7 @@ class Lane(ArrayPart):
     token: data.View
     codes: data.View
     shared: data.View
+    update: data.View
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
@@ -230,7 +233,7 @@ class Lane(ArrayPart):
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "rest": In(1),
             "seed": In(StateLayout), "seeded": In(1), "token": In(token_shape(spec)),
             "codes": In(codes_shape(spec)), "shared": In(shared_shape(spec)),
-            "o": Out(result_shape(spec)),
+            "update": In(update_shape(spec)), "o": Out(result_shape(spec)),
         }, spec=spec)
 
     @property
@@ -240,8 +243,13 @@ class Lane(ArrayPart):
 
     @property
     def wait(self) -> int:
-        """Cycles from the codes of a token to all else."""
+        """Cycles from the codes of a token to its weights and gain."""
         return self._drift.wait
+
+    @property
+    def own_latency(self) -> int:
+        """Cycles from the weights of a token to all else."""
+        return self._drift.own_latency
 
     @property
     def latency(self) -> int:
@@ -255,8 +263,6 @@ class Lane(ArrayPart):
             self._drift, self._integrator)
         m.submodules.noise = noise = NoiseSource()
         wiring.connect(m, wiring.flipped(self.bus), reader.bus)
-        update: Any = Signal(integrator.update.shape())
-        late = drift.latency - drift.wait
         m.d.comb += [
             reader.rest.eq(self.rest),
             reader.token.eq(self.token),
@@ -269,11 +275,10 @@ class Lane(ArrayPart):
             noise.clear.eq(self.rest),
             noise.seed.eq(self.seed),
             noise.advance.eq(self.seeded
-                             | delayed(m, self.shared.token.valid, late - noise.latency)),
-            *(update[name].eq(self.shared[name]) for name in ("token", "noise_gain", "node")),
+                             | delayed(m, self.shared.valid, self.own_latency - noise.latency)),
             integrator.registers.eq(self.registers),
-            integrator.update.eq(delayed(m, update, late)),
-            integrator.x.eq(delayed(m, reader.own.x, late)),
+            integrator.update.eq(self.update),
+            integrator.x.eq(delayed(m, reader.own.x, self.own_latency)),
             integrator.drift.eq(drift.o),
             integrator.word.eq(noise.word),
             integrator.xi.eq(noise.gaussian),

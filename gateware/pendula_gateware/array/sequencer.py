@@ -10,6 +10,7 @@ from pendula.contract.spec import ArraySpec
 from pendula.contract.step import InitialState
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import memory_shape, token_shape
+from pendula_gateware.fabric import UNCHECKED
 from pendula_gateware.interfaces import (
     MemoryBus,
     MemoryBusInterface,
@@ -81,7 +82,7 @@ class Planner(ArrayPart):
     def _read_steps(self, m: Module, segment: Value) -> Value:
         """Return the steps of a segment, a cycle later."""
         m.submodules.steps = steps = memory.Memory(
-            shape=STEPS_BITS, depth=self._spec.segments, init=[])
+            shape=STEPS_BITS, depth=self._spec.segments, init=[], attrs=UNCHECKED)
         write, read = steps.write_port(), steps.read_port()
         shape = memory_shape(self._spec, Memory.SEGMENT)
         row = data.View(shape, self.bus.write_data[:shape.size])

@@ -74,18 +74,13 @@ def codes_shape(spec: ArraySpec) -> data.ArrayLayout:
 
 
 def shared_shape(spec: ArraySpec) -> data.StructLayout:
-    """Return what all lanes get with a token, beside the codes: gains, weights and node row."""
+    """Return what the drift of a node needs beside the codes; `valid` where there is a token."""
     return data.StructLayout({
-        "token": token_shape(spec),
-        "weights": weights_shape(spec),
-        "coupling_gain": signed(spec.gain_bits),
-        "noise_gain": signed(spec.gain_bits),
-        "node": memory_shape(spec, Memory.NODE),
-    })
+        "valid": 1, "weights": weights_shape(spec), "coupling_gain": signed(spec.gain_bits)})
 
 
 def update_shape(spec: ArraySpec) -> data.StructLayout:
-    """Return the part of :func:`shared_shape` that the end of a step needs."""
+    """Return what the end of a step needs: token, noise gain and node row."""
     return data.StructLayout({
         "token": token_shape(spec), "noise_gain": signed(spec.gain_bits),
         "node": memory_shape(spec, Memory.NODE),

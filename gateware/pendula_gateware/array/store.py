@@ -9,7 +9,7 @@ from amaranth.utils import exact_log2
 
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.spec import ArraySpec
-from pendula_gateware.fabric import GENERIC, Fabric
+from pendula_gateware.fabric import GENERIC, UNCHECKED, Fabric
 from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, row_shape
 from pendula_gateware.numeric.delay import delayed
 
@@ -77,7 +77,7 @@ class RowStore(wiring.Component):
     def _build_bank(self, m: Module, number: int, row: Value, written: data.View) -> data.View:
         """Return what a bank answered a cycle ago."""
         m.submodules[f"bank_{number}"] = bank = memory.Memory(
-            shape=self._kept, depth=self._banks[number], init=[])
+            shape=self._kept, depth=self._banks[number], init=[], attrs=UNCHECKED)
         write, read = bank.write_port(), bank.read_port()
         chosen = self._bank(self.bus.row) == number
         m.d.comb += [

@@ -143,26 +143,31 @@ class SeedBank(wiring.Component):
         """Streams that a job may have."""
         return self._lanes
 
+    def _keep(self, m: Module, seeder: Seeder, done: Signal) -> Value:
+        """Keep what is prepared; return the stream at `place`. One stream waits in the seeder."""
+        if self._lanes == 1:
+            m.d.comb += [seeder.o.ready.eq(self.taken), done.eq(seeder.o.valid)]
+            return seeder.o.p.as_value()
+        m.submodules.states = states = memory.Memory(
+            shape=StateLayout, depth=self._lanes, init=[])
+        write, read = states.write_port(), states.read_port(domain="comb")
+        m.d.comb += [seeder.o.ready.eq(1), write.addr.eq(done), write.data.eq(seeder.o.p),
+                     write.en.eq(seeder.o.valid), read.addr.eq(self.place)]
+        m.d.sync += done.eq(Mux(self.taken, 0, done + seeder.o.valid))
+        return read.data.as_value()
+
     def elaborate(self, platform):
         m = Module()
         m.submodules.seeder = seeder = Seeder()
-        m.submodules.states = states = memory.Memory(
-            shape=StateLayout, depth=max(2, self._lanes), init=[])
-        write, read = states.write_port(), states.read_port(domain="comb")
         asked, done = Signal(range(self._lanes + 1)), Signal(range(self._lanes + 1))
+        state = self._keep(m, seeder, done)
         m.d.comb += [
             seeder.i.p.eq(self.name), seeder.i.p.index.eq(self.name.index + asked),
             seeder.i.valid.eq(self.wanted & (asked <= self.more)),
-            seeder.o.ready.eq(1),
-            write.addr.eq(done), write.data.eq(seeder.o.p), write.en.eq(seeder.o.valid),
-            self.ready.eq(done > self.more), read.addr.eq(self.place),
+            self.ready.eq(done > self.more),
         ]
-        m.d.sync += self.o.eq(0)
-        with m.If(self.read):
-            m.d.sync += self.o.eq(read.data)
-        with m.If(self.taken):
-            m.d.sync += [asked.eq(0), done.eq(0)]
-        with m.Else():
-            m.d.sync += [asked.eq(asked + (seeder.i.valid & seeder.i.ready)),
-                         done.eq(done + seeder.o.valid)]
+        m.d.sync += [
+            self.o.eq(Mux(self.read, state, 0)),
+            asked.eq(Mux(self.taken, 0, asked + (seeder.i.valid & seeder.i.ready))),
+        ]
         return m

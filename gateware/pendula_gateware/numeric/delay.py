@@ -69,8 +69,8 @@ class DelayLine(wiring.Component):
 
     Notes
     -----
-    Latency `depth`. From :data:`RING_DEPTH` on it is one memory of ``depth - 2`` words and an
-    output register, since a block RAM is slow to answer.
+    Latency `depth`. From :data:`RING_DEPTH` on it is one memory of ``depth - 1`` words and an
+    output register, since a block RAM is slow to answer. A word is never read as it is written.
     """
 
     i: Any
@@ -81,7 +81,7 @@ class DelayLine(wiring.Component):
             raise ValueError(f"depth must be at least 1, not {depth}")
         self._depth = depth
         self._shape = shape
-        self._attributes = fabric.memory_attributes(depth)
+        self._attributes = fabric.ring_attributes(depth)
         super().__init__({"i": In(shape), "o": Out(shape)})
 
     @property
@@ -94,18 +94,19 @@ class DelayLine(wiring.Component):
         if self._depth < RING_DEPTH:
             m.d.comb += self.o.eq(delayed(m, self.i, self._depth))
             return m
-        words = self._depth - 2                 # the read port and the output register are the rest
+        words = self._depth - 1                 # a word is read a round, less one, after it came
         width = Shape.cast(self._shape).width
         m.submodules.ring = ring = memory.Memory(
             shape=width, depth=words, init=[], attrs=self._attributes)
         write, read = ring.write_port(), ring.read_port()
-        place = Signal(range(words))
-        m.d.sync += place.eq(Mux(place == words - 1, 0, place + 1))
+        place, following = Signal(range(words)), Signal(range(words))
+        m.d.comb += following.eq(Mux(place == words - 1, 0, place + 1))
+        m.d.sync += place.eq(following)
         m.d.comb += [
             write.en.eq(1),
             write.addr.eq(place),
             write.data.eq(self.i),
-            read.addr.eq(place),                # read before write: what was stored a round ago
+            read.addr.eq(following),
             self.o.eq(delayed(m, read.data, 1)),
         ]
         return m

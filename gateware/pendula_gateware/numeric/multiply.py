@@ -4,14 +4,16 @@ from amaranth import *
 
 from pendula_gateware.numeric.delay import registered
 
-__all__ = ["PRODUCT_LATENCY", "multiplied"]
-
-PRODUCT_LATENCY = 2
-"""Cycles of :func:`multiplied`."""
+__all__ = ["multiplied", "product_latency"]
 
 
-def multiplied(m: Module, a: Value, b: Value, bits: int) -> Signal:
-    """Return the product of two signed values, :data:`PRODUCT_LATENCY` cycles later.
+def product_latency(a_bits: int, b_bits: int, bits: int) -> int:
+    """Return the cycles that :func:`multiplied` takes: one, and one more where it splits."""
+    return 2 if bits and max(a_bits, b_bits) > bits else 1
+
+
+def multiplied(m: Module, a: Value, b: Value, bits: int) -> Value:
+    """Return the product of two signed values, :func:`product_latency` cycles later.
 
     Parameters
     ----------
@@ -22,8 +24,10 @@ def multiplied(m: Module, a: Value, b: Value, bits: int) -> Signal:
     bits : int
         Bits of a signed factor of one multiplier; wider ones are split. 0 never splits.
     """
-    partials = [registered(m, high * low) << place_a + place_b
-                for high, place_a in _parts(a, bits) for low, place_b in _parts(b, bits)]
+    partials = [registered(m, a_part * b_part) << a_place + b_place
+                for a_part, a_place in _parts(a, bits) for b_part, b_place in _parts(b, bits)]
+    if product_latency(len(a), len(b), bits) == 1:
+        return partials[0]
     product = Signal(signed(len(a) + len(b)), reset_less=True)
     m.d.sync += product.eq(sum(partials))
     return product

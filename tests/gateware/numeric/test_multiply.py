@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from pendula_gateware.numeric.multiply import PRODUCT_LATENCY, multiplied
+from pendula_gateware.numeric.multiply import multiplied, product_latency
 from streams import simulate
 
 
@@ -30,6 +30,7 @@ class Multiplier(wiring.Component):
 @pytest.mark.parametrize("bits", [0, 4, 5, 16])
 @pytest.mark.parametrize(("a_bits", "b_bits"), [(3, 3), (4, 9), (5, 5), (17, 6), (16, 24)])
 def test_products(a_bits, b_bits, bits):
+    latency = product_latency(a_bits, b_bits, bits)
     component, rng = Multiplier(a_bits, b_bits, bits), Random(a_bits)
 
     def draw(width: int) -> int:
@@ -40,8 +41,8 @@ def test_products(a_bits, b_bits, bits):
     products: list[int] = []
 
     async def run(ctx):
-        for cycle in range(len(factors) + PRODUCT_LATENCY):
-            if cycle >= PRODUCT_LATENCY:
+        for cycle in range(len(factors) + latency):
+            if cycle >= latency:
                 products.append(ctx.get(component.o))
             if cycle < len(factors):
                 ctx.set(component.a, factors[cycle][0])
