@@ -2,9 +2,9 @@
 
     python benchmarks/netlist.py [--fabric NAME ...] [-n COUNT]
 
-Draws samples by ``pendula sample digits --device netlist://...``, compares all bits with the twin by
-``pendula compare``, and prints seconds of one core, side by side with ``verilator://``. Simulators
-that the cache lacks are built; for a cached one the time to build is nearly zero.
+Draws samples by ``pendula sample digits --device netlist://...``, compares all bits with the twin
+by ``pendula compare``, and prints seconds of one core, side by side with ``verilator://``. What
+the cache holds takes nearly no time to build.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pendula
 from engines import processor_seconds
+
+import pendula
 
 MODEL = "digits"
 
