@@ -57,6 +57,11 @@ def recode(code: Value) -> list[Digit]:
             for low, middle, high in zip(bits[0::2], bits[1::2], bits[2::2], strict=False)]
 
 
+def digit_count(bits: int) -> int:
+    """Return the radix-4 digits of a two's-complement code."""
+    return (bits + 1) // 2
+
+
 def tree_latency(terms: int) -> int:
     """Return the register stages of :func:`adder_tree`."""
     stages = 0
@@ -74,6 +79,19 @@ def adder_tree(m: Module, terms: list[Value]) -> Value:
             sums.append(registered(m, sum(terms[first + 1:first + FAN_IN], terms[first])))
         terms = sums
     return terms[0]
+
+
+def digit_product_latency(code_bits: int) -> int:
+    """Return the cycles that :func:`digit_product` takes."""
+    return 1 + tree_latency(digit_count(code_bits) + 1)
+
+
+def digit_product(m: Module, code: Value, value: Value) -> Value:
+    """Return the product of two signed values, from multiples of one by the digits of the other."""
+    digits = recode(code)
+    multiples = [digit.times(m, value) << 2 * place for place, digit in enumerate(digits)]
+    correction = Cat(*(Cat(digit.negative, C(0, 1)) for digit in digits))
+    return adder_tree(m, [*multiples, registered(m, correction)])
 
 
 class NeighbourSum(ArrayPart):
@@ -116,12 +134,7 @@ class NeighbourSum(ArrayPart):
     def latency(self) -> int:
         """Cycles from the inputs to the sums: multiples, adder tree, digits and correction."""
         return (1 + tree_latency(len(self._spec.offsets))
-                + (tree_latency(self._digits + 1) if self._recoded else 0))
-
-    @property
-    def _digits(self) -> int:
-        """Radix-4 digits of a code."""
-        return (self._spec.code_bits + 1) // 2
+                + (tree_latency(digit_count(self._spec.code_bits) + 1) if self._recoded else 0))
 
     def model(self, codes, v) -> list[int]:
         """Compute the sums."""
@@ -136,7 +149,8 @@ class NeighbourSum(ArrayPart):
 
     def _sum_digits(self, m: Module) -> list[Value]:
         """Return the sums of multiples by the digits of the codes, digit by digit."""
-        neighbours, places = range(len(self._spec.offsets)), range(self._digits)
+        places = range(digit_count(self._spec.code_bits))
+        neighbours = range(len(self._spec.offsets))
         digits = [recode(self.codes[k]) for k in neighbours]
         correction = registered(m, sum(
             adder_tree(m, [code[place].negative for code in digits]) << 2 * place
@@ -286,7 +300,10 @@ class Drift(ArrayPart):
     @property
     def _coupling_latency(self) -> int:
         """Cycles from the sums over the neighbours to the coupling."""
-        return 1 + tree_latency(self._spec.physics.rank) if self._spec.physics.u else 0
+        if not self._spec.physics.u:
+            return 0
+        product = digit_product_latency(self._spec.edge_bits) if self._fabric.recoded else 1
+        return product + tree_latency(self._spec.physics.rank)
 
     @property
     def _gain_latency(self) -> int:
@@ -304,8 +321,10 @@ class Drift(ArrayPart):
     def _scale(self, m: Module, partials: list[Value]) -> Value:
         """Return the coupling times its gain, aligned."""
         if self._spec.physics.u:
-            partials = [registered(m, self.own.row[f"u{r}"] * partial)
-                        for r, partial in enumerate(partials)]
+            u = [self.own.row[f"u{r}"] for r in range(self._spec.physics.rank)]
+            partials = [digit_product(m, own, partial) if self._fabric.recoded
+                        else registered(m, own * partial)
+                        for own, partial in zip(u, partials, strict=True)]
         coupling = Signal(accumulator_shape(self._spec, "coupling"))
         gain = delayed(m, self.shared.coupling_gain, self._coupling_latency)
         scaled = Signal(interval_shape(self._spec.gain * self._spec.accumulators["coupling"]))
