@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pendula.contract import ArraySpec
+from pendula.contract.statistics import default_sums
 from pendula.device import AbstractDevice, open_device
 from pendula.link.engine import AbstractEngine, Exchange
 from pendula.link.ports import AbstractPort, PtyPort, TcpPort
@@ -25,7 +26,7 @@ class ResponderEngine(AbstractEngine):
     slice_cycles = 1
 
     def __init__(self, spec: ArraySpec) -> None:
-        self.responder = Responder(spec)
+        self.responder = Responder(spec, sums=default_sums(spec))
         self.closed = False
         self._output = b""
 

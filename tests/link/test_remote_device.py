@@ -107,6 +107,28 @@ def test_cuts_anywhere_change_nothing(cuts, fresh):
             assert boards.proxy.connections == 1
 
 
+@settings(max_examples=25)
+@given(st.lists(st.integers(100, 1200), max_size=ATTEMPTS - 1), st.booleans())
+def test_cuts_anywhere_count_no_sample_twice(cuts, fresh):
+    program = make_program()
+    with Boards(iter(cuts), fresh=fresh) as boards, pendula.open(boards.proxy.url) as device:
+        device.load(program)
+        moments = device.moments(COUNT, seed=9, thin=3, edges=[(3, 0)])
+        again = device.moments(COUNT, seed=9, thin=3, edges=[(3, 0)])
+    states = np.array([run_sample(program, 9, index).x for index in range(2, 3 * COUNT, 3)])
+    for found in (moments, again):
+        assert found.totals.tolist() == states.sum(axis=0).tolist()
+        assert found.products.tolist() == [(states[:, 3] * states[:, 0]).sum()]
+
+
+def test_a_chain_that_is_cut_is_not_measured_on():
+    with Boards(iter([bytes_of_a_load() + 160])) as boards, \
+            pendula.open(boards.proxy.url) as device:
+        device.load(make_program(InitialState.KEEP))
+        with pytest.raises(LinkError, match="A chain cannot be resumed"):
+            device.moments(COUNT, seed=9)
+
+
 def bytes_of_a_load() -> int:
     """Return the bytes that a board sends until a program is loaded."""
     engine = ResponderEngine(SPEC)

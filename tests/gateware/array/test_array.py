@@ -173,6 +173,40 @@ def test_visible_pixels(physics):
                             for v in x]
 
 
+@pytest.mark.parametrize("readout", [0, Readout.PIXEL])
+def test_where_nothing_is_visible_a_zero_stands_for_it(readout):
+    program = build("quartic", 6, (-2, 1))
+    object.__setattr__(program, "visible", np.zeros(6, bool))
+    packets, _ = draw(program, [{"force": 0, "index": 4, "more": 1}] * 2, lanes=2, readout=readout)
+    assert packets == [bytes(1)] * 4
+
+
+def test_a_byte_is_sent_every_cycle():
+    """Within a lane and from lane to lane, whatever is read out."""
+    program = build("quartic", 12, (-2, 1))
+    array = OscillatorArray(spec=program.spec, lanes=3)
+    found = []
+
+    async def run(ctx):
+        await load(ctx, array, program)
+        ctx.set(array.o.ready, 1)
+        for readout, width in ((Readout.PIXEL, 1), (0, state_bytes(program.spec))):
+            set_run(ctx, array, 7, readout=readout)
+            await put(ctx, array.job, [{"force": 0, "index": 0, "more": 2}])
+            while not ctx.get(array.o.valid):
+                await ctx.tick()
+            cycles = 0
+            while ctx.get(array.o.valid):
+                cycles += 1
+                await ctx.tick()
+            found.append(cycles == 3 * 12 * width)
+            while ctx.get(array.busy):
+                await ctx.tick()
+
+    simulate(array, run, timeout_cycles=20_000)
+    assert found == [True, True]
+
+
 @pytest.mark.parametrize("physics", PHYSICS)
 def test_forces(physics):
     program = build(physics, 12, (-2, 1))

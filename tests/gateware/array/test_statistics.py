@@ -103,7 +103,7 @@ def random_run(spec: ArraySpec, rng: Random, count: int) -> dict:
     extremes = (spec.state.lo, spec.state.hi, 0, -1)
     states = [[rng.choice((rng.choice(extremes), rng.randint(spec.state.lo, spec.state.hi)))
                for _ in range(spec.nodes)] for _ in range(count)]
-    return {"states": states, "thin": rng.randint(1, 3), "bin_bits": rng.randrange(4)}
+    return {"states": states, "thin": rng.randint(1, 3), "bin_bits": rng.randrange(BIN_BITS_HI + 1)}
 
 
 @pytest.mark.parametrize("measurements", [

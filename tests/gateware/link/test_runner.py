@@ -3,6 +3,7 @@ from random import Random
 import pytest
 
 from pendula.contract.protocol import Status
+from pendula.contract.statistics import RUN_SAMPLES_HI
 from pendula_gateware.link.runner import Runner
 from streams import get, simulate
 
@@ -161,6 +162,47 @@ def test_done_waits_for_the_last_job():
             assert not ctx.get(dut.done)
             assert (await get(ctx, dut.job, 1))[0].index == job
         assert ctx.get(dut.done)
+
+    simulate(dut, bench)
+
+
+def test_a_run_that_measures_is_done_when_the_array_is():
+    dut = Runner(capacity=CAPACITY)
+
+    async def bench(ctx):
+        for name, value in {"count": 2, "segments": 1, "measure": 1, "measurable": 1,
+                            "array_busy": 1, "run": 1}.items():
+            ctx.set(getattr(dut, name), value)
+        jobs = await get(ctx, dut.job, 2)
+        assert [job.index for job in jobs] == [0, 1]
+        for _ in range(20):
+            assert not ctx.get(dut.done | dut.index.valid)
+            await ctx.tick()
+        ctx.set(dut.array_busy, 0)
+        assert ctx.get(dut.done)
+        assert ctx.get(dut.status) == Status.OK
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("changes", [{"measurable": 0}, {"count": RUN_SAMPLES_HI + 1}])
+def test_what_cannot_be_measured_is_refused(changes):
+    dut = Runner(capacity=CAPACITY)
+    good = {"count": RUN_SAMPLES_HI, "segments": 1, "measure": 1, "measurable": 1, "run": 1}
+
+    async def bench(ctx):
+        for name, value in (good | changes).items():
+            ctx.set(getattr(dut, name), value)
+        for _ in range(6):
+            assert not ctx.get(dut.job.valid)
+            await ctx.tick()
+        assert ctx.get(dut.done)
+        assert ctx.get(dut.status) == Status.BAD_VALUE
+        for name, value in (good | {"run": 0}).items():
+            ctx.set(getattr(dut, name), value)
+        await ctx.tick()
+        ctx.set(dut.run, 1)
+        await get(ctx, dut.job, 1)
 
     simulate(dut, bench)
 
