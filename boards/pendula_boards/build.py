@@ -4,13 +4,13 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pendula.contract.digest import digest
-from pendula.errors import FitError, TimingError
+from pendula.errors import BuildError, FitError, TimingError
 from pendula.files import cache_folder, replacing
 from pendula_boards.board import Board
 from pendula_boards.design import Design
@@ -37,25 +37,51 @@ def working_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def synthesise(plan: Plan, folder: Path) -> Usage:
-    """Write the netlist of a plan, and return what it needs."""
-    for name, text in plan.files.items():
-        (folder / name).write_text(text)
-    run_steps([plan.synthesise()], folder)
-    run_steps([plan.count(_COUNTS)], folder)
-    return read_usage(folder / _COUNTS, plan.flow)
+def synthesise(plans: Mapping[Path, Plan]) -> dict[Path, Usage]:
+    """Write the netlist of each plan into its folder, and return what they need.
+
+    Raises
+    ------
+    BuildError
+        If no synthesis of a plan's flow works.
+    """
+    for folder, plan in plans.items():
+        folder.mkdir(exist_ok=True)
+        for name, text in plan.files.items():
+            (folder / name).write_text(text)
+    _write_netlists(plans)
+    run_steps([(folder, plan.count(_COUNTS)) for folder, plan in plans.items()])
+    return {folder: read_usage(folder / _COUNTS, plan.flow) for folder, plan in plans.items()}
 
 
-def measure(design: Design) -> Usage:
-    """Return what a design needs, from synthesis; measured once and then kept."""
-    kept = cache_folder() / "fpga" / f"{design.build_id[:32]}.json"
-    if not kept.exists():
-        with working_folder() as folder:
-            usage = synthesise(design.plan(), folder)
-        with replacing(kept) as temporary:
-            temporary.write_text(json.dumps(usage))
-    return {name: (used, available)
-            for name, (used, available) in json.loads(kept.read_text()).items()}
+def _write_netlists(plans: Mapping[Path, Plan], attempt: int = 0) -> None:
+    failed: set[int] = set()
+
+    def fallback(index: int, error: BuildError) -> None:
+        plan = list(plans.values())[index]
+        if attempt + 1 == len(plan.flow.syntheses):
+            raise error
+        failed.add(index)
+
+    run_steps([(folder, plan.synthesise(attempt)) for folder, plan in plans.items()],
+              failed=fallback)
+    if failed:
+        _write_netlists({folder: plan for index, (folder, plan) in enumerate(plans.items())
+                         if index in failed}, attempt + 1)
+
+
+def measure(designs: Sequence[Design]) -> list[Usage]:
+    """Return what designs need, from synthesis, side by side; measured once and then kept."""
+    kept = [cache_folder() / "fpga" / f"{design.build_id[:32]}.json" for design in designs]
+    with working_folder() as folder:
+        plans = {folder / path.stem: design.plan()
+                 for path, design in zip(kept, designs, strict=True) if not path.exists()}
+        for place, usage in synthesise(plans).items():
+            with replacing(folder.parent / f"{place.name}.json") as temporary:
+                temporary.write_text(json.dumps(usage))
+    return [{name: (used, available)
+             for name, (used, available) in json.loads(path.read_text()).items()}
+            for path in kept]
 
 
 def build(design: Design, *, seeds: int, say: Say) -> Path:
@@ -96,12 +122,12 @@ def deliver(kept: Path, output: Path, extra: dict[str, Any]) -> dict[str, Any]:
 def _build(design: Design, seeds: int, folder: Path, say: Say) -> Path:
     say(f"Synthesising {design.lanes} lanes of {design.spec.nodes} nodes for {design.board.title}")
     plan = design.plan()
-    check_fit(design.board, synthesise(plan, folder))
+    check_fit(design.board, synthesise({folder: plan})[folder])
     placements = _place(design, plan, seeds, folder, say)
     seed, best = max(placements.items(), key=lambda item: item[1].fmax_hz)
     if not best.met:
         raise TimingError(_too_slow(design, best), best.fmax_hz)
-    run_steps([plan.pack(seed)], folder)
+    run_steps([(folder, plan.pack(seed))])
     result = folder / "result"
     result.mkdir()
     bitstream = design.board.name + plan.flow.bitstream
@@ -126,7 +152,7 @@ def _place(design: Design, plan: Plan, seeds: int, folder: Path,
             f"{best_hz / MHZ:.1f} MHz at best")
 
     say(f"Placing and routing for {megahertz(design.clock_hz)}")
-    run_steps([plan.place(seed) for seed in range(1, seeds + 1)], folder, finished)
+    run_steps([(folder, plan.place(seed)) for seed in range(1, seeds + 1)], finished)
     (folder / NETLIST).unlink()
     return dict(sorted(done.items()))
 

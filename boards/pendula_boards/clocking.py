@@ -141,7 +141,10 @@ class GlobalReset(Elaboratable):
         m = Module()
         clk, early, late = ClockSignal(), Signal(), Signal()
         for name, d, q in (("first", self._locked, early), ("second", early, late)):
-            m.submodules[name] = Instance("FD1S3AX", p_GSR="DISABLED", i_CK=clk, i_D=d, o_Q=q)
+            m.submodules[name] = Instance(      # FD1S3AX may clear at once, on which ABC9 stumbles
+                "TRELLIS_FF", p_GSR="DISABLED", p_CEMUX="1", p_CLKMUX="CLK", p_LSRMUX="LSR",
+                p_SRMODE="LSR_OVER_CE", p_REGSET="RESET", i_CLK=clk, i_LSR=Const(0), i_DI=d,
+                o_Q=q)
         m.submodules.net = Instance("SGSR", i_CLK=clk, i_GSR=late)
         return m
 

@@ -1,6 +1,5 @@
 """Does an array fit a board, in how many lanes, and if not, what would."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -111,7 +110,7 @@ def fit(board: Board, spec: ArraySpec, *, clock_hz: Fraction | None = None,
     """
     one = Design.of(board, spec, clock_hz=clock_hz, baud_hz=baud_hz)
     say(f"Synthesising one and two lanes for {board.title}")
-    demand = Demand(*_measure_all([one, replace(one, lanes=2)]))
+    demand = Demand(*measure([one, replace(one, lanes=2)]))
     lanes = demand.lanes(board)
     return Fit(replace(one, lanes=max(lanes, 1)), demand, lanes,
                demand.fullest(lanes + 1, board))
@@ -136,7 +135,14 @@ def require(found: Fit, say: Say) -> None:
 
     Boards of the same fabric are compared by what was synthesised; how many neighbours or segments
     would fit is interpolated between the array and one with half of them.
+
+    Raises
+    ------
+    FitError
+        If it does not fit.
     """
+    if found.lanes:
+        return
     board, spec = found.design.board, found.design.spec
     room = usable(board)
     needs = [f"{found.demand.of(1)[name]} {name} where {room[name]} may be used"
@@ -156,7 +162,7 @@ def _reductions(found: Fit, spec: ArraySpec) -> list[str]:
         spec, offsets=tuple(sorted(sorted(spec.offsets, key=abs)[:len(spec.offsets) // 2])))),
         (spec.segments, "segments", replace(spec, segments=spec.segments // 2))]
     halves = [half for half in halves if half[0] > 1]
-    usages = _measure_all([replace(found.design, spec=half) for _, _, half in halves])
+    usages = measure([replace(found.design, spec=half) for _, _, half in halves])
     counts = [(name, _largest(found, whole, usage))
               for (whole, name, _), usage in zip(halves, usages)]
     return [f"about {count} {name} would fit" for name, count in counts if count]
@@ -171,9 +177,3 @@ def _largest(found: Fit, whole: int, half: Usage) -> int:
                 if all(used - slopes[name] * (whole - count) <= room[name]
                        for name, used in found.demand.of(1).items())), default=0)
 
-
-def _measure_all(designs: list[Design]) -> list[Usage]:
-    for design in designs:
-        _ = design.build_id     # its tools are looked for once, here
-    with ThreadPoolExecutor(len(designs)) as pool:
-        return list(pool.map(measure, designs))

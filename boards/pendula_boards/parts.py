@@ -27,4 +27,4 @@ UP5K = Part(name="iCE40UP5K", fabric=ICE40, flow=ICE40_FLOW, pll=ICE40_PLL,
 
 GW1NR_9C = Part(name="GW1NR-9C", fabric=GOWIN, flow=GOWIN_FLOW, pll=GOWIN_PLL,
                 clock_source=GowinClock,
-                capacity={"LUT": 8640, "FF": 6480, "EBR": 26, "DSP": 10})
+                capacity={"LUT": 8640, "FF": 6480, "EBR": 26, "DSP": 20})

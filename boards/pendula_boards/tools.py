@@ -79,33 +79,45 @@ def _native_version(path: str) -> str:
     return lines[0]
 
 
-def run_steps(steps: Sequence[Step], folder: Path,
-              finished: Callable[[int], None] = lambda index: None) -> None:
-    """Run steps in a folder, as many at a time as there are cores.
+def _raise(index: int, error: BuildError) -> None:
+    raise error
+
+
+def run_steps(steps: Sequence[tuple[Path, Step]],
+              finished: Callable[[int], None] = lambda index: None,
+              failed: Callable[[int, BuildError], None] = _raise) -> None:
+    """Run steps, as many at a time as there are cores.
 
     Parameters
     ----------
-    steps : sequence of Step
-        What to run; none waits for another.
-    folder : Path
-        Where to run it.
+    steps : sequence of pairs of Path and Step
+        Where to run what; none waits for another.
     finished : callable
         Called with the index of each step that is done.
+    failed : callable
+        Called with the index of each step that fails, and its error, whose message ends with the
+        tool's last lines. It raises the error, where nothing is given.
 
     Raises
     ------
     BuildError
-        If one fails; the message ends with its last lines. No tool is left running, after an
-        interruption neither.
+        If a step fails. No tool is left running, after an interruption neither.
     """
+    if not steps:
+        return
     running: set[Popen[str]] = set()
     with ThreadPoolExecutor(min(len(steps), os.cpu_count() or 1)) as pool:
-        futures = {pool.submit(_run, step, folder, running): index
-                   for index, step in enumerate(steps)}
+        futures = {pool.submit(_run, folder, step, running): index
+                   for index, (folder, step) in enumerate(steps)}
         try:
             for future in as_completed(futures):
-                future.result()
-                finished(futures[future])
+                error = future.exception()
+                if isinstance(error, BuildError):
+                    failed(futures[future], error)
+                elif error:
+                    raise error
+                else:
+                    finished(futures[future])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in tuple(running):
@@ -113,7 +125,7 @@ def run_steps(steps: Sequence[Step], folder: Path,
             raise
 
 
-def _run(step: Step, folder: Path, running: set[Popen[str]]) -> None:
+def _run(folder: Path, step: Step, running: set[Popen[str]]) -> None:
     tool = find_tool(step.tool)
     try:
         process = Popen([tool.command, *step.arguments], cwd=folder, text=True, errors="replace",
