@@ -406,7 +406,7 @@ def test_a_chain_that_lost_an_answer_is_not_measured_again(lost):
     dev.moments(1, seed=1, first=1, **CHOSEN)
     run = [opcode for opcode, _ in dev.transport.responder.log[before:]].index(Opcode.RUN)
     setattr(dev.transport, lost, iter([*[Fault(FaultKind.NONE)] * run, Fault(FaultKind.DROP)]))
-    with pytest.raises(LinkError, match="cannot be drawn again .* Load the program again"):
+    with pytest.raises(LinkError, match=r"cannot be drawn again .* Load the program again"):
         dev.moments(1, seed=1, first=2, **CHOSEN)
 
 
