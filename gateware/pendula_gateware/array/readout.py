@@ -14,6 +14,7 @@ from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import accumulator_shape, result_shape, state_shape
 from pendula_gateware.array.statistics import Statistics
+from pendula_gateware.fabric import UNCHECKED
 from pendula_gateware.interfaces import (
     Byte,
     MemoryBus,
@@ -142,7 +143,7 @@ class ResultStore(ArrayPart):
         x, result = self.i[number].x, self.i[0]
         shape = state_shape(self._spec) if number else self.value.shape()
         m.submodules[f"values_{number}"] = values = memory.Memory(
-            shape=shape, depth=self._spec.nodes, init=[])
+            shape=shape, depth=self._spec.nodes, init=[], attrs=UNCHECKED)
         write, read = values.write_port(), values.read_port()
         m.d.comb += [
             write.en.eq(append), write.addr.eq(self.count), read.addr.eq(self.place),

@@ -12,6 +12,7 @@ from pendula.contract.spec import ArraySpec
 from pendula.contract.statistics import BIN_BITS_HI, SUMS_HI, Kind, Measurement, measure
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import memory_shape, state_shape
+from pendula_gateware.fabric import UNCHECKED
 from pendula_gateware.interfaces import (
     MemoryBus,
     MemoryBusInterface,
@@ -106,7 +107,8 @@ class Statistics(ArrayPart):
     def _read_list(self, m: Module, row: Signal) -> data.View:
         """Keep the measurements; return that of a row, `row_latency` cycles later."""
         m.submodules.measurements = rows = memory.Memory(
-            shape=memory_shape(self._spec, Memory.MEASUREMENT), depth=self._sums, init=[])
+            shape=memory_shape(self._spec, Memory.MEASUREMENT), depth=self._sums, init=[],
+            attrs=UNCHECKED)
         write, read = rows.write_port(), rows.read_port()
         addressed = self.bus.memory == Memory.MEASUREMENT
         entry = delayed(m, read.data, self.row_latency - 1)
@@ -155,7 +157,8 @@ class Statistics(ArrayPart):
     def _add(self, m: Module, target: Signal, valid: Value, term: Value) -> None:
         """Keep the sums; add terms to them, or set them to zero."""
         shape = memory_shape(self._spec, Memory.SUM)
-        m.submodules.sums = sums = memory.Memory(shape=shape, depth=self._sums, init=[])
+        m.submodules.sums = sums = memory.Memory(
+            shape=shape, depth=self._sums, init=[], attrs=UNCHECKED)    # no two terms share a sum
         write, read = sums.write_port(), sums.read_port()
         addressed, owned = self.bus.memory == Memory.SUM, self.run | self.busy
         place, total = Signal(range(self._sums)), Signal(shape)
