@@ -50,6 +50,7 @@ CXX_FLAGS = (
 )
 HOT_FLAGS = ("-O3",)
 NETLIST_FLAGS = ("-O1",)       # -O2 takes three times as long and is 15 % faster
+RUNTIME_FLAGS = ("-O1",)       # Verilator's own code runs in every cycle too
 COLD_FLAGS = ("-O0",)
 
 
@@ -61,8 +62,8 @@ def cache_folder() -> Path:
 
 def library_path(spec: ArraySpec, compiler: Compiler, options: Options = PLAIN) -> Path:
     """Return where the library of an array is, once it is built."""
-    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *_hot_flags(options), *COLD_FLAGS,
-                       *compiler.command))
+    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *_hot_flags(options), *RUNTIME_FLAGS,
+                       *COLD_FLAGS, *compiler.command))
     netlist = SYNTHESES[options.fabric].identity if options.netlist else ""
     key = digest_of([part.encode() for part in (
         design_id(spec, options), _HARNESS.read_text(), _verilator_version(),
@@ -145,7 +146,8 @@ def _compile(compiler: Compiler, hot_flags: Sequence[str], library: Path) -> Non
     once = [source for source in generated if source.stem.endswith("__Slow")]
     units = {
         "often": (hot_flags, [*(source for source in generated if source not in once), _HARNESS]),
-        "once": (COLD_FLAGS, [*(include / name for name in _RUNTIME), *once]),
+        "runtime": (RUNTIME_FLAGS, [include / name for name in _RUNTIME]),
+        "once": (COLD_FLAGS, once),
     }
     commands = []
     for name, (flags, sources) in units.items():

@@ -93,7 +93,8 @@ def test_the_key_covers_the_compiler():
     assert library_path(SPEC, replace(GXX, command=("ccache", "g++"))) != before
 
 
-@pytest.mark.parametrize("flags", ["VERILATOR_FLAGS", "CXX_FLAGS", "HOT_FLAGS", "COLD_FLAGS"])
+@pytest.mark.parametrize("flags", [
+    "VERILATOR_FLAGS", "CXX_FLAGS", "HOT_FLAGS", "RUNTIME_FLAGS", "COLD_FLAGS"])
 def test_the_key_covers_the_flags(monkeypatch, flags):
     before = library_path(SPEC, GXX)
     monkeypatch.setattr(build, flags, (*getattr(build, flags), "-DX"))
@@ -193,10 +194,10 @@ def test_two_processes_build_once_and_a_third_finds_the_library(tmp_path, monkey
         assert out == f"{library} False\n", err
         assert err == f"Building the simulator of {SPEC.nodes} ising nodes\n"
     calls = (tmp_path / "log").read_text().splitlines()
-    assert len(calls) == 3, "two units and one link"
+    assert len(calls) == 4, "three units and one link"
     out, err = start_build().communicate(timeout=100)
     assert (out, err) == (f"{library} False\n", "")
-    assert len((tmp_path / "log").read_text().splitlines()) == 3
+    assert len((tmp_path / "log").read_text().splitlines()) == 4
     assert sorted(path.name for path in cache.iterdir()) == sorted([library.name, "build.lock"])
 
 
