@@ -85,10 +85,10 @@ class MomentsRequest:
     spec: ArraySpec
     count: int
     seed: int
-    nodes: npt.ArrayLike
+    nodes: Any
     first: int = 0
-    edges: npt.ArrayLike = ()
-    histograms: npt.ArrayLike = ()
+    edges: Any = ()
+    histograms: Any = ()
     bins: int = 16
     thin: int = 1
     stop_step: int = ALL_STEPS
@@ -134,9 +134,8 @@ class MomentsRequest:
     @property
     def ends(self) -> IntArray:
         """Places of the ends of all edges in `nodes`, shape (E, 2)."""
-        nodes, edges = np.asarray(self.nodes), np.asarray(self.edges)
-        order = np.argsort(nodes)
-        return order[np.searchsorted(nodes, edges, sorter=order)]
+        order = np.argsort(self.nodes)
+        return order[np.searchsorted(self.nodes, self.edges, sorter=order)]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -257,18 +256,18 @@ class Plan:
 
 def plan_measurements(request: MomentsRequest) -> Plan:
     """Return how a device measures what is asked for: an edge after the sum of its first end."""
-    edges = np.asarray(request.edges)
+    edges = request.edges
     by_first = np.argsort(edges[:, 0], kind="stable")
     starts = np.searchsorted(edges[by_first, 0], np.arange(request.spec.nodes + 1))
     measurements: list[Measurement] = []
     following: list[int] = []           # edges in the order of their measurements
-    for node in np.asarray(request.nodes).tolist():
+    for node in request.nodes.tolist():
         own = by_first[starts[node]:starts[node + 1]]
         following += own.tolist()
         measurements += [Measurement(Kind.SUM, node), Measurement(Kind.SQUARE, node),
                          *(Measurement(Kind.PRODUCT, int(edges[edge, 1])) for edge in own)]
     measurements += [Measurement(Kind.HISTOGRAM, int(node))
-                     for node in np.asarray(request.histograms)]
+                     for node in request.histograms]
     kinds = np.array([kind for kind, _ in measurements], np.int64)
     spans = np.array([span(kind, request.bin_bits) for kind, _ in measurements], np.int64)
     bases = np.cumsum(spans) - spans
@@ -291,8 +290,6 @@ class Tally:
     def __init__(self, request: MomentsRequest) -> None:
         self._request = request
         self._seen = 0
-        self._nodes, self._edges, self._histograms = (
-            np.asarray(part) for part in (request.nodes, request.edges, request.histograms))
         self._sums: list[npt.NDArray[Any]] = []
 
     def add(self, values: npt.NDArray[Any]) -> None:
@@ -303,15 +300,15 @@ class Tally:
         real = values.dtype.kind == "f"
         x = values[skipped::thin]
         x = x * 2.0**spec.state.f_bits if real else x.astype(np.int64)
-        own, (first, second) = x[:, self._nodes], self._edges.T
+        own, (first, second) = x[:, self._request.nodes], self._request.edges.T
         sums = [own.sum(axis=0), np.einsum("ij,ij->j", own, own),
                 np.einsum("ij,ij->j", x[:, first], x[:, second]), self._count(x)]
         self._sums = sums if not self._sums else [*map(operator.add, self._sums, sums)]
 
     def _count(self, x: npt.NDArray[Any]) -> IntArray:
         request = self._request
-        raw: Any = np.floor(x[:, self._histograms]).astype(np.int64)
-        shape = len(self._histograms), request.bins
+        raw: Any = np.floor(x[:, request.histograms]).astype(np.int64)
+        shape = len(request.histograms), request.bins
         places = bin_of(request.spec, request.bin_bits, raw) + np.arange(shape[0]) * request.bins
         return np.bincount(places.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
 

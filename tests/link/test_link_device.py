@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -289,7 +290,7 @@ def test_info_names_the_device_and_closing_forgets_it(program):
 # Moments
 
 SUMS = 40
-CHOSEN = {"nodes": [0, 2], "edges": [(2, 0), (1, 3)], "histograms": [3], "bins": 4}
+CHOSEN: dict[str, Any] = {"nodes": [0, 2], "edges": [(2, 0), (1, 3)], "histograms": [3], "bins": 4}
 
 
 def make_measuring(program: Program, sums: int = SUMS, **faults) -> ResponderDevice:

@@ -111,5 +111,5 @@ def _plain(array: np.ndarray) -> list[Any]:
 
 def _arrays(moments: Moments) -> dict[str, Any]:
     request = moments.request
-    chosen = {name: np.asarray(getattr(request, name)) for name in ("nodes", "edges", "histograms")}
+    chosen = {name: getattr(request, name) for name in ("nodes", "edges", "histograms")}
     return chosen | {name: getattr(moments, name) for name in (*_SUMS, *_VALUES)}
