@@ -344,7 +344,7 @@ def test_a_list_is_written_when_it_changes(program):
     assert written()
     dev.moments(2, seed=3, **CHOSEN)
     assert not written()
-    dev.moments(1, seed=1, **CHOSEN | {"nodes": [1]})
+    dev.moments(1, seed=1, **{**CHOSEN, "nodes": [1]})
     assert written() == 1
 
 
