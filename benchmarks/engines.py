@@ -40,7 +40,7 @@ from pendula_sim.pysim import PysimEngine
 from pendula_sim.verilator import VerilatorEngine
 
 FOLDER = Path(__file__).parent
-GRAPH = grid(8, 8, radius=1)
+GRAPH = grid(8, 8, radius=2)
 SPEC = ArraySpec(physics=get_physics("quartic"), nodes=GRAPH.nodes, offsets=GRAPH.offsets,
                  segments=1, table_bits=5)
 STEPS = 10
