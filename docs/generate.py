@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from boards_page import boards_page
 from noise_page import noise_page
 from pendula.contract import PHYSICS, ArraySpec, InitialState, protocol, registers, statistics
 from pendula.contract.memory import Memory, memory_layouts
@@ -199,6 +200,7 @@ PAGES = {
     "formats.md": formats_page,
     "memories.md": memories_page,
     "noise.md": lambda: noise_page(table),
+    "boards.md": lambda: boards_page(table),
 }
 
 

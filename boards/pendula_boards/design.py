@@ -56,7 +56,7 @@ class Design:
 
     @classmethod
     def of(cls, board: Board, spec: ArraySpec, *, lanes: int = 1,
-           clock_hz: Fraction | None = None, baud_hz: int | None = None) -> "Design":
+           clock_hz: Fraction | int | None = None, baud_hz: int | None = None) -> "Design":
         """Return a design, with the board's clock and baud rate where none is given.
 
         Raises
