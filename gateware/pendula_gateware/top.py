@@ -11,7 +11,7 @@ from pendula.contract.protocol import Hello
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.array import OscillatorArray
 from pendula_gateware.fabric import GENERIC, Fabric
-from pendula_gateware.interfaces import ByteStream, Packet
+from pendula_gateware.interfaces import Byte, ByteStream, Packet
 from pendula_gateware.link.controller import Controller
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
@@ -102,7 +102,10 @@ class Top(wiring.Component):
         m.submodules.array = array = OscillatorArray(
             spec=self._spec, lanes=self._lanes, fabric=self._fabric, sums=self._sums)
         m.submodules.framer = framer = Framer()
-        connect(m, flipped(self.i), deframer.i)
+        m.submodules.requests = requests = StreamBuffer(Byte)
+        m.submodules.answers = answers = StreamBuffer(Byte)
+        connect(m, flipped(self.i), requests.i)
+        connect(m, requests.o, deframer.i)
         connect(m, deframer.o, controller.i)
         connect(m, controller.job, array.job)
         connect(m, controller.bus, array.bus)
@@ -112,14 +115,15 @@ class Top(wiring.Component):
         connect(m, results.o, controller.result)
         connect(m, controller.o, responses.i)
         connect(m, responses.o, framer.i)
-        connect(m, framer.o, flipped(self.o))
+        connect(m, framer.o, answers.i)
+        connect(m, answers.o, flipped(self.o))
         m.d.comb += [
             array.registers.eq(controller.registers), array.clear.eq(controller.clear),
             controller.saturations.eq(array.saturations), controller.cycles.eq(array.cycles),
             controller.measured.eq(array.measured),
             controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
             self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy
-                         | responses.o.valid),
+                         | requests.o.valid | responses.o.valid | answers.o.valid),
         ]
         if self._jitter is not None:
             m.submodules.seeder = seeder = JitterSeeder(source=self._jitter)
