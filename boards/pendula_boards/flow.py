@@ -81,7 +81,8 @@ ECP5_FLOW = Flow(
     routed=("--textcfg", "{}.config"),
     pack=("--compress", "--input", "{}.config", "--bit", "{}.bit"), bitstream=".bit",
     resources={"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "EBR": "DP16KD", "DSP": "MULT18X18D"},
-    ceilings={"LUT": 0.9})
+    # with every multiplier in use, the placer was seen to look for places without end
+    ceilings={"LUT": 0.9, "DSP": 0.9})
 
 ICE40_FLOW = Flow(
     # Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign

@@ -153,13 +153,13 @@ def demand(**pairs):
 
 
 @pytest.mark.parametrize(("pairs", "lanes", "limit"), [
-    ({"LUT": (5000, 7000), "FF": (0, 0), "EBR": (19, 22), "DSP": (10, 16)}, 4, "DSP"),
+    ({"LUT": (5000, 7000), "FF": (0, 0), "EBR": (19, 22), "DSP": (10, 16)}, 3, "DSP"),
     ({"LUT": (9000, 15000), "FF": (0, 0), "EBR": (19, 22), "DSP": (1, 2)}, 3, "LUT"),
     ({"LUT": (9000, 9000), "FF": (0, 0), "EBR": (57, 58), "DSP": (1, 2)}, 0, "EBR"),
     ({"LUT": (10, 10), "FF": (0, 0), "EBR": (0, 0), "DSP": (0, 0)}, 64, "LUT"),
 ])
 def test_the_most_lanes_that_fit(pairs, lanes, limit):
-    board = find_board("ulx3s-25f")     # 0.9 x 24,288 LUTs, 56 EBR, 28 DSP
+    board = find_board("ulx3s-25f")     # 0.9 x 24,288 LUTs, 56 EBR, 0.9 x 28 DSP
     found = demand(**pairs)
     assert found.lanes(board) == lanes
     assert found.fullest(lanes + 1, board) == limit
