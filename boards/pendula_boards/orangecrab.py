@@ -13,6 +13,7 @@ BOARDS = (Board(
     name="orangecrab-85f", title="OrangeCrab r0.2 85F", platform=OrangeCrabR0_2_85FPlatform,
     part=LFE5U_85F,
     place_options=("--85k", "--package", "CSFBGA285", "--speed", "8"),
+    pack_options=("--freq", "38.8"),      # at which the flash is read
     clocks_mhz=(96, 84, 72, 60, 48),
     port=Port(bridge="none: a 3.3 V adapter at pins 0 (in) and 1 (out)", baud_hz=3_000_000,
               max_baud_hz=3_000_000),
