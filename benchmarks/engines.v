@@ -8,7 +8,7 @@ module bench;
     wire ready, o_valid, busy;
     wire [7:0] payload;
 
-    top device(.clk(clk), .rst(1'b0), .i_payload(bytes[sent]), .i_valid(valid), .i_ready(ready),
+    top device(.clk(clk), .i_payload(bytes[sent]), .i_valid(valid), .i_ready(ready),
         .o_payload(payload), .o_valid(o_valid), .o_ready(1'b1), .busy(busy));
 
     initial begin

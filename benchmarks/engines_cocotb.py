@@ -12,7 +12,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 @cocotb.test()
 async def replay(dut):
     data, sent, cycles, output = Path("input.bin").read_bytes(), 0, 0, bytearray()
-    dut.rst.value, dut.o_ready.value = 0, 1
+    dut.o_ready.value = 1
     Clock(dut.clk, 2, "step").start(start_high=False)
     start = time.process_time()
     while True:

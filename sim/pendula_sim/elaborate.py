@@ -9,7 +9,9 @@ process imported before they changed.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+from amaranth import ClockDomain, Module, Value
 from amaranth.back import rtlil, verilog  # pyright: ignore[reportAttributeAccessIssue]
 
 from pendula.contract.spec import ArraySpec
@@ -19,7 +21,7 @@ from pendula_gateware.noise.jitter import ModelSource
 from pendula_gateware.top import Flat, Top
 from pendula_sim.design import Options, design_id
 
-__all__ = ["main", "make_top"]
+__all__ = ["main", "make_top", "without_reset"]
 
 
 def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
@@ -29,15 +31,28 @@ def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
                sums=default_sums(spec))
 
 
+def without_reset(flat: Flat) -> tuple[Module, list[Value]]:
+    """Return a module around a component, and its ports: a clock and the component's.
+
+    A simulation begins with every register at its reset value, and needs no reset after that.
+    """
+    m: Any = Module()
+    clock: Any = ClockDomain(reset_less=True)
+    m.domains.sync = clock
+    m.submodules.flat = flat
+    return m, [clock.clk, *(Value.cast(port) for _, _, port in flat.signature.flatten(flat))]
+
+
 def main(design_path: str, expected_id: str, output: str) -> None:
     """Write the file if the sources still have the expected digest."""
     design = json.loads(Path(design_path).read_text())
     spec, options = ArraySpec.from_description(design["spec"]), Options(**design["options"])
-    top = Flat(make_top(spec, options, expected_id))
+    top, ports = without_reset(Flat(make_top(spec, options, expected_id)))
     if output.endswith(".v"):
-        text = verilog.convert(top, name="top", emit_src=False, strip_internal_attrs=True)
+        text = verilog.convert(top, name="top", ports=ports, emit_src=False,
+                               strip_internal_attrs=True)
     else:
-        text = rtlil.convert(top, name="top", emit_src=False)
+        text = rtlil.convert(top, name="top", ports=ports, emit_src=False)
     if design_id(spec, options) != expected_id:
         sys.exit("the gateware's sources changed during the build: start it again")
     Path(output).write_text(text)

@@ -20,7 +20,6 @@ struct Device {
 EXPORT Device* pendula_create() {
     Device* device = new Device;
     device->top.clk = 0;
-    device->top.rst = 0;
     device->top.eval();
     return device;
 }

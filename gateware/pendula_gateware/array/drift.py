@@ -32,28 +32,26 @@ FAN_IN = 2
 
 
 class Digit(NamedTuple):
-    """A radix-4 digit from -2 to 2: `nothing`, or one or `two`, and a sign."""
+    """A radix-4 digit from -2 to 2: `one`, `two` or nothing, and a sign."""
 
-    nothing: Value
+    one: Value
     two: Value
     negative: Value
 
     def times(self, m: Module, value: Value) -> Value:
-        """Return the multiple of `value`, less one where the digit is `negative`, a cycle later."""
-        register = Signal(signed(len(value) + 1), reset_less=True)
-        multiple = Mux(self.two, value << 1, value)
-        with m.If(self.nothing):
-            m.d.sync += register.eq(0)
-        with m.Else():
-            m.d.sync += register.eq(multiple.as_unsigned() ^ self.negative.replicate(len(multiple)))
-        return register
+        """Return the multiple of `value`, less one where the digit is `negative`, a cycle later.
+
+        Zero is a choice like the others. As the reset of its register it would take a sixth of the
+        look-up tables less, but the placer finds no room for so many resets.
+        """
+        multiple = Mux(self.one, value, Mux(self.two, value << 1, 0)).as_unsigned()
+        return registered(m, (multiple ^ self.negative.replicate(len(multiple))).as_signed())
 
 
 def recode(code: Value) -> list[Digit]:
     """Return the digits of a two's-complement code, lowest first (Booth, radix 4)."""
     bits = [C(0, 1), *code, *[code[-1]] * (len(code) % 2)]
-    return [Digit(nothing=(low == middle) & (middle == high), two=middle == low,
-                  negative=high & ~(middle & low))
+    return [Digit(one=middle ^ low, two=(middle == low) & (high ^ middle), negative=high)
             for low, middle, high in zip(bits[0::2], bits[1::2], bits[2::2], strict=False)]
 
 
