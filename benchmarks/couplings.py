@@ -48,7 +48,7 @@ class BitPlanes(NeighbourSum):
 def synthesise(component: Lane, tools: str, flags: str) -> dict[str, int]:
     """Return the cells of a component."""
     top: Any = Module()
-    clock: Any = ClockDomain(reset_less=True)
+    clock: Any = ClockDomain("sync", reset_less=True)
     top.domains.sync = clock
     top.submodules.inner = flat = Flat(component)
     ports = [clock.clk, *(Value.cast(value) for _, _, value in flat.signature.flatten(flat))]

@@ -153,7 +153,7 @@ def synthesise(tools: str, component: Any, family: str, folder: str,
                dsp: bool = True) -> Mapping[str, int]:
     """Write top.json; return the cells by type."""
     top = Module()
-    clock: Any = ClockDomain(reset_less=True)
+    clock: Any = ClockDomain("sync", reset_less=True)
     top.domains.sync = clock
     top.submodules.inner = component
     ports = [clock.clk, *(value for _, value in inner_ports(component))]

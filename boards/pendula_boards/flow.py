@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pendula_gateware.fabric import ECP5, GOWIN, ICE40
+
 __all__ = ["ECP5_FLOW", "GOWIN_FLOW", "ICE40_FLOW", "NETLIST", "Flow", "Plan", "Step"]
 
 DESIGN = "top"
@@ -34,8 +36,6 @@ class Flow:
     ----------
     syntheses : tuple of str
         Commands of Yosys, without the top: the first that does not fail is used.
-    before : tuple of str
-        Commands of Yosys before it.
     placer, packer : str
         Names of the tools.
     constraints : tuple of str
@@ -56,7 +56,6 @@ class Flow:
     """
 
     syntheses: tuple[str, ...]
-    before: tuple[str, ...] = ()
     placer: str
     packer: str
     constraints: tuple[str, ...]
@@ -73,10 +72,8 @@ class Flow:
         return "yosys", self.placer, self.packer
 
 
-# ABC9 of Yosys 0.70 ends with an assertion on some designs: those are mapped without it.
-
 ECP5_FLOW = Flow(
-    syntheses=("synth_ecp5 -abc9", "synth_ecp5"), placer="nextpnr-ecp5", packer="ecppack",
+    syntheses=ECP5.syntheses, placer="nextpnr-ecp5", packer="ecppack",
     constraints=("--lpf", f"{DESIGN}.lpf"), constraints_file=f"{DESIGN}.lpf",
     routed=("--textcfg", "{}.config"),
     pack=("--compress", "--input", "{}.config", "--bit", "{}.bit"), bitstream=".bit",
@@ -85,11 +82,7 @@ ECP5_FLOW = Flow(
     ceilings={"LUT": 0.9, "DSP": 0.9})
 
 ICE40_FLOW = Flow(
-    # Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign
-    # bit of a registered product; it packs no register behind a wire that is kept.
-    before=("proc", "setattr -set keep 1 t:$mul %co1:+[Y] w:* %i"),
-    syntheses=("synth_ice40 -dsp -abc9 -device u", "synth_ice40 -dsp -device u"),
-    placer="nextpnr-ice40", packer="icepack",
+    syntheses=ICE40.syntheses, placer="nextpnr-ice40", packer="icepack",
     constraints=("--pcf", f"{DESIGN}.pcf"), constraints_file=f"{DESIGN}.pcf",
     routed=("--asc", "{}.asc"), pack=("{}.asc", "{}.bin"), bitstream=".bin",
     resources={"LC": "ICESTORM_LC", "EBR": "ICESTORM_RAM", "DSP": "ICESTORM_DSP",
@@ -98,7 +91,7 @@ ICE40_FLOW = Flow(
 """Of UltraPlus. A logic cell (LC) is a look-up table and a flip-flop."""
 
 GOWIN_FLOW = Flow(
-    syntheses=("synth_gowin -family gw1n",), placer="nextpnr-himbaechel-gowin", packer="gowin_pack",
+    syntheses=GOWIN.syntheses, placer="nextpnr-himbaechel-gowin", packer="gowin_pack",
     constraints=("--vopt", f"cst={DESIGN}.cst"), constraints_file=f"{DESIGN}.cst",
     routed=("--write", "{}.routed.json"), pack=("-o", "{}.fs", "{}.routed.json"),
     bitstream=".fs",
@@ -136,7 +129,7 @@ class Plan:
         made = platform.build(top, name=DESIGN, do_build=False, emit_src=False).files
         files = {name: _text(made[name]) for name in (f"{DESIGN}.il", flow.constraints_file)}
         scripts = {_script(attempt): "\n".join((
-            f"read_rtlil {DESIGN}.il", *flow.before, f"{synthesis} -top {DESIGN}",
+            f"read_rtlil {DESIGN}.il", f"{synthesis} -top {DESIGN}",
             f"write_json {NETLIST}", "")) for attempt, synthesis in enumerate(flow.syntheses)}
         return cls(flow=flow, files=files | scripts,
                    place_options=tuple(place_options), pack_options=tuple(pack_options),

@@ -22,22 +22,23 @@ class Fabric:
     recoded : bool
         Whether couplings are added up from recoded digits in look-up tables, so that the DSP blocks
         are left to the gains; otherwise they are plain products, which simulators run fastest.
-    spram : bool
-        Whether parameter rows are kept in iCE40 UltraPlus SPRAM.
     multiplier_bits : int
         Bits of a signed factor of a hardware multiplier; wider products are split. 0 never splits.
     distributed_depth : int
         Rings of fewer words are kept in look-up tables rather than block RAM.
     bank_depth : int
         Memories of more rows are split into banks of this many; 0 never splits.
+    syntheses : tuple of str
+        Commands of Yosys that map gateware to the family's cells, without the name of the top: the
+        first that does not fail is used.
     """
 
     name: str
     recoded: bool = True
-    spram: bool = False
     multiplier_bits: int = 0
     distributed_depth: int = 0
     bank_depth: int = 0
+    syntheses: tuple[str, ...] = ()
 
     def banks(self, rows: int) -> list[int]:
         """Return the rows of the banks of a memory; all but the last are alike."""
@@ -53,9 +54,20 @@ class Fabric:
 GENERIC = Fabric("generic", recoded=False)
 """Nothing is known: simulators."""
 
-ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048)
-ICE40 = Fabric("ice40", multiplier_bits=16, spram=True)
-GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048)
+# ABC9 of Yosys 0.70 ends with an assertion on some designs: those are mapped without it.
+
+ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
+              syntheses=("synth_ecp5 -abc9", "synth_ecp5"))
+
+# Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign bit of
+# a registered product: both leave wires without a driver. It packs no register behind a kept wire.
+_KEEP_PRODUCTS = "proc; setattr -set keep 1 t:$mul %co1:+[Y] w:* %i; "
+ICE40 = Fabric("ice40", multiplier_bits=16, syntheses=(
+    f"{_KEEP_PRODUCTS}synth_ice40 -dsp -abc9 -device u",
+    f"{_KEEP_PRODUCTS}synth_ice40 -dsp -device u"))
+
+GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
+               syntheses=("synth_gowin -family gw1n",))
 
 FABRICS = {fabric.name: fabric for fabric in (GENERIC, ECP5, ICE40, GOWIN)}
 """All fabrics by name."""

@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from pendula.contract.digest import canonical_json
 from pendula.contract.spec import ArraySpec
 from pendula.errors import MissingExtraError
+from pendula.files import cache_folder
 from pendula_sim.compiler import Compiler, find_compiler, run_tools
 from pendula_sim.design import (
     PLAIN,
@@ -31,7 +31,7 @@ from pendula_sim.design import (
 )
 from pendula_sim.synthesis import SYNTHESES
 
-__all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "cache_folder", "library_path"]
+__all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "library_path"]
 
 _PREFIX = "VTop"
 _HARNESS = Path(__file__).with_name("harness.cpp")
@@ -52,12 +52,6 @@ HOT_FLAGS = ("-O3",)
 NETLIST_FLAGS = ("-O1",)       # -O2 takes three times as long and is 15 % faster
 RUNTIME_FLAGS = ("-O1",)       # Verilator's own code runs in every cycle too
 COLD_FLAGS = ("-O0",)
-
-
-def cache_folder() -> Path:
-    """Return ``$PENDULA_CACHE``, else the user's cache folder."""
-    chosen = os.environ.get("PENDULA_CACHE")
-    return Path(chosen) if chosen else user_cache_path("pendula", appauthor=False)
 
 
 def library_path(spec: ArraySpec, compiler: Compiler, options: Options = PLAIN) -> Path:

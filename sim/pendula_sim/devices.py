@@ -12,7 +12,6 @@ from pendula.link.link_device import LinkDevice
 from pendula_gateware.fabric import FABRICS, GENERIC
 from pendula_sim.design import DEFAULT_SPEC, Options
 from pendula_sim.engine import SimulatorTransport
-from pendula_sim.synthesis import SYNTHESES
 
 __all__ = ["SimulatedDevice"]
 
@@ -40,9 +39,8 @@ class SimulatedDevice(LinkDevice):
         If an option is something else.
     """
 
-    fabrics: ClassVar[tuple[str, ...]] = tuple(
-        name for name, fabric in FABRICS.items() if not fabric.spram)
-    """Fabrics whose gateware needs no cells of a vendor."""
+    fabrics: ClassVar[tuple[str, ...]] = tuple(FABRICS)
+    """Fabrics whose gateware can be simulated."""
 
     def __init__(self, url: str, lanes: str = "1", jitter: str = "",
                  fabric: str = GENERIC.name) -> None:
@@ -54,8 +52,7 @@ class SimulatedDevice(LinkDevice):
                            f"not {lanes!r}")
         if fabric not in self.fabrics:
             known = ", ".join(self.fabrics)
-            fix = f": open netlist://{fabric}" if fabric in SYNTHESES else ""
-            raise UrlError(f"fabric of {url} must be one of {known}, not {fabric!r}{fix}")
+            raise UrlError(f"fabric of {url} must be one of {known}, not {fabric!r}")
         self._options = Options(lanes=int(lanes), jitter=bool(jitter), fabric=fabric)
         self._spec: ArraySpec | None = None
 

@@ -37,7 +37,7 @@ def without_reset(flat: Flat) -> tuple[Module, list[Value]]:
     A simulation begins with every register at its reset value, and needs no reset after that.
     """
     m: Any = Module()
-    clock: Any = ClockDomain(reset_less=True)
+    clock: Any = ClockDomain("sync", reset_less=True)
     m.domains.sync = clock
     m.submodules.flat = flat
     return m, [clock.clk, *(Value.cast(port) for _, _, port in flat.signature.flatten(flat))]

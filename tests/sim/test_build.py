@@ -15,8 +15,10 @@ import pytest
 
 from pendula.contract import ArraySpec, get_physics
 from pendula.errors import BuildError, MissingExtraError
+from pendula.files import cache_folder
+from pendula_gateware.fabric import FABRICS
 from pendula_sim import build, compiler, design, synthesis
-from pendula_sim.build import build_library, cache_folder, library_path
+from pendula_sim.build import build_library, library_path
 from pendula_sim.compiler import Compiler, find_compiler
 from pendula_sim.design import Options
 from pendula_sim.elaborate import main as elaborate
@@ -130,12 +132,12 @@ def test_the_key_of_a_netlist_covers_its_flags(monkeypatch):
     assert library_path(SPEC, GXX, NETLIST) != before
 
 
-@pytest.mark.parametrize("change", [
-    {"flags": ("-nodsp",)}, {"before": ("proc",)}, {"modelled": ("DP16KD",)},
-    {"verilator_flags": ("-DX",)}], ids=lambda change: next(iter(change)))
-def test_the_key_of_a_netlist_covers_the_synthesis(monkeypatch, change):
+@pytest.mark.parametrize(("table", "change"), [
+    (FABRICS, {"syntheses": ("synth_ecp5 -nodsp",)}), (SYNTHESES, {"modelled": ("DP16KD",)}),
+    (SYNTHESES, {"verilator_flags": ("-DX",)})], ids=["syntheses", "modelled", "flags"])
+def test_the_key_of_a_netlist_covers_the_synthesis(monkeypatch, table, change):
     before = library_path(SPEC, GXX, NETLIST)
-    monkeypatch.setitem(SYNTHESES, "ecp5", replace(SYNTHESES["ecp5"], **change))
+    monkeypatch.setitem(table, "ecp5", replace(table["ecp5"], **change))
     assert library_path(SPEC, GXX, NETLIST) != before
 
 
@@ -231,6 +233,14 @@ def test_what_yosys_says_is_quoted(tmp_path):
     (tmp_path / "top.il").write_text("module \\other\nend\n")
     with pytest.raises(BuildError, match="failed with code 1: ERROR: Module `top' not found!"):
         SYNTHESES["ice40"].run(tmp_path)
+
+
+def test_synthesis_falls_back(tmp_path, monkeypatch):
+    monkeypatch.setitem(FABRICS, "ice40", replace(
+        FABRICS["ice40"], syntheses=("no_such_command", "synth_ice40")))
+    (tmp_path / "top.il").write_text("module \\top\nend\n")
+    SYNTHESES["ice40"].run(tmp_path)
+    assert "module top" in (tmp_path / "netlist.v").read_text()
 
 
 @pytest.mark.slow

@@ -79,8 +79,8 @@ def test_a_fabric_makes_another_build():
 
 
 @pytest.mark.parametrize(("url", "message"), [
-    ("pysim://?fabric=ice40", "generic, ecp5, gowin, not 'ice40': open netlist://ice40"),
-    ("verilator://?fabric=", "generic, ecp5, gowin, not ''"),
+    ("pysim://?fabric=ice", "generic, ecp5, ice40, gowin, not 'ice'"),
+    ("verilator://?fabric=", "generic, ecp5, ice40, gowin, not ''"),
     ("netlist://gowin", "ecp5, ice40, not 'gowin'"),
     ("netlist:///ecp5", "ecp5, ice40, not ''")])
 def test_a_device_has_its_fabrics(url, message):
