@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise
 from pendula_gateware.interfaces import lane_shape
+from pendula_gateware.numeric.delay import registered
 
 __all__ = ["SeedBank", "Seeder", "StateLayout", "StreamName", "chaskey_round"]
 
@@ -160,11 +161,12 @@ class SeedBank(wiring.Component):
         m = Module()
         m.submodules.seeder = seeder = Seeder()
         asked, done = Signal(range(self._lanes + 1)), Signal(range(self._lanes + 1))
+        more = registered(m, self.more)         # the first stream is wanted in any case
         state = self._keep(m, seeder, done)
         m.d.comb += [
             seeder.i.p.eq(self.name), seeder.i.p.index.eq(self.name.index + asked),
-            seeder.i.valid.eq(self.wanted & (asked <= self.more)),
-            self.ready.eq(done > self.more),
+            seeder.i.valid.eq(self.wanted & (asked <= more)),
+            self.ready.eq(done > more),
         ]
         m.d.sync += [
             self.o.eq(Mux(self.read, state, 0)),
