@@ -28,7 +28,7 @@ def command(board: str, model: str | None, clock_hz: Fraction | None, baud_hz: i
     with what would.
 
     \b
-    Example:
+    Examples:
       pendula fit ulx3s-85f --model digits
     """
     catalogue, fitting, rates = (import_boards(part) for part in ("catalogue", "fit", "rates"))

@@ -68,7 +68,11 @@ def test_pixel_mapper(spec):
             ctx.set(component.registers.pixel_gain, gain)
             ctx.set(component.registers.pixel_offset, offset)
             ctx.set(component.x, x)
-            await ctx.tick().repeat(component.latency)
+            for _ in range(component.latency):
+                ctx.set(component.en, 0)
+                await ctx.tick().repeat(rng.randint(1, 2))      # nothing moves
+                ctx.set(component.en, 1)
+                await ctx.tick()
             outputs.append(ctx.get(component.o))
 
     simulate(component, run)
