@@ -32,7 +32,7 @@ def test_digits_take_no_folder(tmp_path: Path) -> None:
 
 
 def test_an_unknown_data_set_is_named() -> None:
-    with pytest.raises(DataError, match="must be one of digits, mnist01-12, not 'fashion'"):
+    with pytest.raises(DataError, match=r"must be one of digits, mnist01-12, .*, not 'fashion'"):
         load_images("fashion")
 
 
@@ -111,7 +111,7 @@ def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             hashes[name] = hashlib.sha256(raw).hexdigest()
             path = tmp_path / (name if part == "train" else f"{name}.gz")
             path.write_bytes(raw if part == "train" else gzip.compress(raw))
-    monkeypatch.setattr(data, "_MNIST_SHA256", hashes)
+    monkeypatch.setattr(data, "_SHA256", {"MNIST": hashes, "Fashion-MNIST": hashes})
     return tmp_path
 
 
@@ -121,6 +121,22 @@ def test_mnist_keeps_zeros_and_ones(mnist: Path) -> None:
     assert images.train_labels.tolist() == images.held_out_labels.tolist() == [0, 1, 1, 0]
     raw = read_idx(mnist / "train-images-idx3-ubyte")[3]
     np.testing.assert_allclose(images.train[2].mean(), raw.mean() / 255)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_whole_images_of_all_classes(mnist: Path, name: str) -> None:
+    images = load_images(name, mnist)
+    assert images.shape == (28, 28)
+    assert images.train_labels.tolist() == [0, 1, 2, 1, 9, 0]
+    raw = read_idx(mnist / "train-images-idx3-ubyte")
+    assert np.array_equal(images.train * 255, raw.reshape(6, -1))
+
+
+def test_mnist_is_not_fashion(mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = dict.fromkeys(data._SHA256["MNIST"], "0")
+    monkeypatch.setitem(data._SHA256, "Fashion-MNIST", others)
+    with pytest.raises(DataError, match=r"must be Fashion-MNIST's .* not another file"):
+        load_images("fashion-mnist", mnist)
 
 
 def test_other_files_under_mnists_names_are_refused(mnist: Path) -> None:
@@ -152,3 +168,11 @@ def test_the_real_mnist() -> None:
     assert (len(images.train), len(images.held_out)) == (12665, 2115)
     assert np.bincount(images.train_labels).tolist() == [5923, 6742]
     assert 0.1 < images.train.mean() < 0.15
+
+
+@pytest.mark.dataset
+@pytest.mark.skipif("PENDULA_DATA" not in os.environ, reason="PENDULA_DATA names no folder")
+def test_the_real_fashion_mnist() -> None:
+    images = load_images("fashion-mnist", Path(os.environ["PENDULA_DATA"]) / "fashion-mnist")
+    assert np.bincount(images.train_labels).tolist() == [6000] * 10
+    assert np.bincount(images.held_out_labels).tolist() == [1000] * 10

@@ -1,4 +1,4 @@
-"""Training images: scikit-learn's digits, and MNIST from a folder of IDX files."""
+"""Training images: scikit-learn's digits; MNIST and Fashion-MNIST from a folder of IDX files."""
 
 import gzip
 import hashlib
@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -15,8 +16,8 @@ import numpy.typing as npt
 from pendula.errors import DataError
 from pendula.extras import import_extra
 
-__all__ = ["DATASETS", "FloatArray", "Images", "area_average", "load_digits", "load_images",
-           "load_mnist01", "read_idx"]
+__all__ = ["DATASETS", "FloatArray", "Images", "area_average", "load_digits", "load_idx_images",
+           "load_images", "load_mnist01", "read_idx"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -24,11 +25,27 @@ IntArray = npt.NDArray[np.int64]
 MAX_IDX_BYTES = 1 << 28
 _IDX_UNSIGNED_BYTES = b"\x00\x00\x08"        # magic number, before the number of dimensions
 
-_MNIST_SHA256 = {     # of the IDX files, unpacked
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+_SHA256 = {     # of the IDX files, unpacked, by family
+    "MNIST": {
+        "train-images-idx3-ubyte":
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte":
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "t10k-images-idx3-ubyte":
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "t10k-labels-idx1-ubyte":
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    "Fashion-MNIST": {
+        "train-images-idx3-ubyte":
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte":
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte":
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte":
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
 }
 
 
@@ -101,38 +118,55 @@ def load_digits(folder: Path | None = None) -> Images:
                   train_labels=labels[~held_out], held_out_labels=labels[held_out])
 
 
-# MNIST
+# MNIST and Fashion-MNIST
 
 def load_mnist01(folder: Path | None) -> Images:
     """Return MNIST's zeros and ones, averaged to 12x12 pixels; its test set is held out.
 
+    The arguments and errors are those of :func:`load_idx_images`.
+    """
+    return load_idx_images("MNIST", folder, classes=range(2), shape=(12, 12))
+
+
+def load_idx_images(family: str, folder: Path | None, *, classes: range = range(10),
+                    shape: tuple[int, int] = (28, 28)) -> Images:
+    """Return images of MNIST or Fashion-MNIST; their test set is held out.
+
     Parameters
     ----------
+    family : str
+        ``MNIST`` or ``Fashion-MNIST``.
     folder : path
         Holds the four IDX files ``train-images-idx3-ubyte`` and so on, plain or gzipped.
+    classes : range
+        Labels to keep.
+    shape : tuple of int
+        Rows and columns to average the 28x28 pixels to.
 
     Raises
     ------
     DataError
-        If a file is missing or damaged, or is not MNIST's.
+        If a file is missing or damaged, or is not of this family.
     """
     if folder is None:
-        raise DataError("mnist01-12 needs the folder with the MNIST IDX files (--data), not none")
-    train, train_labels = _load_mnist_part(folder, "train")
-    held_out, held_out_labels = _load_mnist_part(folder, "t10k")
-    return Images(shape=(12, 12), train=train, held_out=held_out,
-                  train_labels=train_labels, held_out_labels=held_out_labels)
+        raise DataError(f"data must be the folder with the {family} IDX files (--data), not none")
+    train, train_labels = _load_part(family, folder, "train", classes, shape)
+    held_out, held_out_labels = _load_part(family, folder, "t10k", classes, shape)
+    return Images(shape=shape, train=train, held_out=held_out, train_labels=train_labels,
+                  held_out_labels=held_out_labels)
 
 
-def _load_mnist_part(folder: Path, part: str) -> tuple[FloatArray, IntArray]:
-    images = _read_mnist(folder, f"{part}-images-idx3-ubyte")
-    labels = _read_mnist(folder, f"{part}-labels-idx1-ubyte")
-    kept = labels <= 1
-    small = area_average(images[kept] / 255.0, (12, 12))
-    return small.reshape(len(small), -1), labels[kept].astype(np.int64)
+def _load_part(family: str, folder: Path, part: str, classes: range,
+               shape: tuple[int, int]) -> tuple[FloatArray, IntArray]:
+    images = _read_known(family, folder, f"{part}-images-idx3-ubyte")
+    labels = _read_known(family, folder, f"{part}-labels-idx1-ubyte")
+    kept = np.isin(labels, classes)
+    chosen = images[kept] / 255.0
+    chosen = chosen if chosen.shape[1:] == shape else area_average(chosen, shape)
+    return chosen.reshape(len(chosen), -1), labels[kept].astype(np.int64)
 
 
-def _read_mnist(folder: Path, name: str) -> npt.NDArray[np.uint8]:
+def _read_known(family: str, folder: Path, name: str) -> npt.NDArray[np.uint8]:
     packed, plain = folder / f"{name}.gz", folder / name
     for path in (packed, plain):
         if path.is_file():
@@ -140,10 +174,10 @@ def _read_mnist(folder: Path, name: str) -> npt.NDArray[np.uint8]:
     else:
         raise DataError(f"data folder must hold {packed.name} or {plain.name}, "
                         f"not {_listing(folder)}")
-    array = read_idx(path)
+    array, expected = read_idx(path), _SHA256[family][name]
     found = hashlib.sha256(_idx_header(array.shape) + array.tobytes()).hexdigest()
-    if found != _MNIST_SHA256[name]:
-        raise DataError(f"{path} must be MNIST's (SHA-256 {_MNIST_SHA256[name]} unpacked), "
+    if found != expected:
+        raise DataError(f"{path} must be {family}'s (SHA-256 {expected} unpacked), "
                         f"not another file ({found})")
     return array
 
@@ -220,4 +254,6 @@ def _overlaps(old: int, new: int) -> FloatArray:
 DATASETS: dict[str, Callable[[Path | None], Images]] = {
     "digits": load_digits,
     "mnist01-12": load_mnist01,
+    "mnist": partial(load_idx_images, "MNIST"),
+    "fashion-mnist": partial(load_idx_images, "Fashion-MNIST"),
 }
