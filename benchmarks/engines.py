@@ -25,6 +25,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from amaranth import Module, Value
 from amaranth.back import rtlil, verilog  # pyright: ignore[reportAttributeAccessIssue]
 
 from pendula.contract import ArraySpec, get_physics, grid
@@ -35,7 +36,7 @@ from pendula_sim.build import build_library
 from pendula_sim.compiler import find_compiler, run_tools
 from pendula_sim.design import Options, design_id, source_folder
 from pendula_sim.devices import SimulatedDevice
-from pendula_sim.elaborate import make_top
+from pendula_sim.elaborate import make_top, without_reset
 from pendula_sim.pysim import PysimEngine
 from pendula_sim.verilator import VerilatorEngine
 
@@ -122,8 +123,9 @@ def library(options: Options, data: bytes) -> Result:
         return replay(lambda: VerilatorEngine(build_library(SPEC, options)), data)
 
 
-def flat_top() -> Flat:
-    return Flat(make_top(SPEC, Options(), design_id(SPEC)))
+def flat_top() -> tuple[Module, list[Value]]:
+    """Return the design and its ports, as the simulators of this project build it."""
+    return without_reset(Flat(make_top(SPEC, Options(), design_id(SPEC))))
 
 
 def amaranth_simulator(data: bytes) -> Result:
@@ -137,7 +139,9 @@ def cxxrtl(data: bytes) -> Result:
         folder = Path(name)
 
         def make() -> VerilatorEngine:
-            (folder / "top.il").write_text(rtlil.convert(flat_top(), name="top", emit_src=False))
+            top, ports = flat_top()
+            (folder / "top.il").write_text(
+                rtlil.convert(top, name="top", ports=ports, emit_src=False))
             run_tools([sys.executable, "-c", YOSYS, "-q", "-p",
                        "read_rtlil top.il; write_cxxrtl -g0 design.cc"], folder=folder)
             run_tools([*find_compiler().command, "-std=c++17", "-O3", "-fPIC", "-shared",
@@ -151,8 +155,8 @@ def write_verilog(folder: Path, data: bytes) -> Path:
     """Write the design and its input into a folder and return the design's path."""
     (folder / "input.bin").write_bytes(data)
     (folder / "input.hex").write_text(data.hex("\n"))
-    source = folder / "top.v"
-    source.write_text(verilog.convert(flat_top(), name="top", emit_src=False,
+    source, (top, ports) = folder / "top.v", flat_top()
+    source.write_text(verilog.convert(top, name="top", ports=ports, emit_src=False,
                                       strip_internal_attrs=True))
     return source
 

@@ -24,6 +24,7 @@ __all__ = [
     "lane_shape",
     "register_shape",
     "row_shape",
+    "share_bus",
 ]
 
 MEMORY_READ_LATENCY = 4
@@ -160,3 +161,10 @@ class MemoryBus(wiring.Signature):
     def create(self, *, path=None, src_loc_at: int = 0) -> MemoryBusInterface:
         """Create the ports."""
         return MemoryBusInterface(self, path=path, src_loc_at=1 + src_loc_at)
+
+
+def share_bus(m: Module, bus: MemoryBusInterface, *memories: MemoryBusInterface) -> None:
+    """Show every memory what is asked for on `bus`; what they answer is left to the caller."""
+    for memory in memories:
+        m.d.comb += [memory.memory.eq(bus.memory), memory.row.eq(bus.row),
+                     memory.write.eq(bus.write), memory.write_data.eq(bus.write_data)]

@@ -106,7 +106,9 @@ class Top(wiring.Component):
         m.submodules.answers = answers = StreamBuffer(Byte)
         connect(m, flipped(self.i), requests.i)
         connect(m, requests.o, deframer.i)
-        connect(m, deframer.o, controller.i)
+        m.submodules.commands = commands = StreamBuffer(Packet)
+        connect(m, deframer.o, commands.i)
+        connect(m, commands.o, controller.i)
         connect(m, controller.job, array.job)
         connect(m, controller.bus, array.bus)
         m.submodules.results = results = StreamBuffer(Packet)
@@ -123,7 +125,8 @@ class Top(wiring.Component):
             controller.measured.eq(array.measured),
             controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
             self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy
-                         | requests.o.valid | responses.o.valid | answers.o.valid),
+                         | requests.o.valid | commands.o.valid | responses.o.valid
+                         | answers.o.valid),
         ]
         if self._jitter is not None:
             m.submodules.seeder = seeder = JitterSeeder(source=self._jitter)

@@ -21,6 +21,7 @@ from pendula_gateware.interfaces import (
     PacketStream,
     RegisterValues,
     job_shape,
+    share_bus,
 )
 from pendula_gateware.noise.seeder import SeedBank
 from pendula_gateware.numeric.delay import DelayLine, delayed, registered
@@ -105,11 +106,8 @@ class SharedRows(ArrayPart):
     def _read(self, m: Module, number: Memory, row: Value) -> data.View:
         """Return a row of a memory, while the array is at work; otherwise it is the bus's."""
         m.submodules[number.name.lower()] = store = self._stores[number]
-        m.d.comb += [
-            store.bus.memory.eq(self.bus.memory), store.bus.row.eq(self.bus.row),
-            store.bus.write.eq(self.bus.write), store.bus.write_data.eq(self.bus.write_data),
-            store.use.eq(~self.rest), store.row.eq(row),
-        ]
+        share_bus(m, self.bus, store.bus)
+        m.d.comb += [store.use.eq(~self.rest), store.row.eq(row)]
         with m.If(self.bus.memory == number):
             m.d.comb += self.bus.read_data.eq(store.bus.read_data)
         return delayed(m, store.o, self._read_latency - store.latency)
@@ -239,10 +237,8 @@ class OscillatorArray(ArrayPart):
     def _connect_bus(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                      readout: Readout) -> None:
         first = self._lanes[0].bus
-        for bus in (*(lane.bus for lane in self._lanes), sequencer.bus, rows.bus,
-                    readout.bus):
-            m.d.comb += [bus.memory.eq(self.bus.memory), bus.row.eq(self.bus.row),
-                         bus.write.eq(self.bus.write), bus.write_data.eq(self.bus.write_data)]
+        share_bus(m, self.bus, *(lane.bus for lane in self._lanes), sequencer.bus, rows.bus,
+                  readout.bus)
         read_data = Mux(self.bus.memory == Memory.TABLE, first.read_data,
                         rows.bus.read_data | readout.bus.read_data)
         m.d.comb += self.bus.read_data.eq(registered(m, read_data))

@@ -27,6 +27,7 @@ __all__ = ["FAN_IN", "Digit", "Drift", "LocalTerms", "NeighbourSum", "adder_tree
            "tree_latency"]
 
 ONE_BITS = 2
+"""Bits of the constant one, with its sign."""
 FAN_IN = 2
 """Terms that one register stage of an adder tree adds up."""
 
@@ -41,8 +42,8 @@ class Digit(NamedTuple):
     def times(self, m: Module, value: Value) -> Value:
         """Return the multiple of `value`, less one where the digit is `negative`, a cycle later.
 
-        Zero is a choice like the others. As the reset of its register it would take a sixth of the
-        look-up tables less, but the placer finds no room for so many resets.
+        Zero is a choice like the others. As the reset of its register it would take a tenth of the
+        sum's look-up tables less, but the placer finds no room for so many resets.
         """
         multiple = Mux(self.one, value, Mux(self.two, value << 1, 0)).as_unsigned()
         return registered(m, (multiple ^ self.negative.replicate(len(multiple))).as_signed())
@@ -72,10 +73,8 @@ def tree_latency(terms: int) -> int:
 def adder_tree(m: Module, terms: list[Value]) -> Value:
     """Add `terms` up in :func:`tree_latency` register stages; Amaranth's widths never overflow."""
     while len(terms) > 1:
-        sums = []
-        for first in range(0, len(terms), FAN_IN):
-            sums.append(registered(m, sum(terms[first + 1:first + FAN_IN], terms[first])))
-        terms = sums
+        terms = [registered(m, sum(terms[first + 1:first + FAN_IN], terms[first]))
+                 for first in range(0, len(terms), FAN_IN)]
     return terms[0]
 
 

@@ -22,7 +22,7 @@ from pendula_gateware.array.shapes import (
 )
 from pendula_gateware.array.store import RowStore
 from pendula_gateware.fabric import GENERIC, UNCHECKED, Fabric
-from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, RegisterValues
+from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, RegisterValues, share_bus
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.noise.source import NoiseSource
 from pendula_gateware.numeric.delay import DelayLine, delayed
@@ -86,7 +86,7 @@ class StateReader(ArrayPart):
     spec : ArraySpec
         Array.
     wait : int
-        Cycles from `v` to `own`.
+        Cycles from `v` to `own`, at least 1.
     fabric : Fabric
         What it is built for.
 
@@ -144,11 +144,8 @@ class StateReader(ArrayPart):
 
     def _look_up(self, m: Module, part: RowStore, x: Value) -> None:
         """Read a part of the table at the row of `x`."""
-        m.d.comb += [
-            part.bus.memory.eq(self.bus.memory), part.bus.row.eq(self.bus.row),
-            part.bus.write.eq(self.bus.write), part.bus.write_data.eq(self.bus.write_data),
-            part.use.eq(~self.rest), part.row.eq(x[-self._spec.table_bits:]),
-        ]
+        share_bus(m, self.bus, part.bus)
+        m.d.comb += [part.use.eq(~self.rest), part.row.eq(x[-self._spec.table_bits:])]
 
     def elaborate(self, platform):
         m = Module()
@@ -156,15 +153,13 @@ class StateReader(ArrayPart):
             shape=state_shape(self._spec), depth=self._spec.nodes, init=[], attrs=UNCHECKED)
         m.submodules.others, m.submodules.itself = others, itself = self._others, self._itself
         write, read = states.write_port(), states.read_port()
-        early = late = delayed(m, read.data, self.state_latency - 1)
-        if self._wait:
-            m.submodules.waiting = waiting = DelayLine(
-                shape=state_shape(self._spec), depth=self._wait, fabric=self._fabric)
-            m.d.comb += waiting.i.eq(early)
-            late = waiting.o
+        m.submodules.waiting = waiting = DelayLine(
+            shape=state_shape(self._spec), depth=self._wait, fabric=self._fabric)
+        early, late = delayed(m, read.data, self.state_latency - 1), waiting.o
         self._look_up(m, others, early)
         self._look_up(m, itself, late)
         m.d.comb += [
+            waiting.i.eq(early),
             write.en.eq(self.result.token.valid), write.addr.eq(self.result.token.node),
             write.data.eq(self.result.x), read.addr.eq(self.token.node),
             self.own.x.eq(delayed(m, late, itself.latency)), self.own.row.eq(itself.o),

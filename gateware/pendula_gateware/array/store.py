@@ -57,7 +57,7 @@ class RowStore(wiring.Component):
                  fields: Collection[str] | None = None, fabric: Fabric = GENERIC) -> None:
         layout = memory_layouts(spec)[number]
         self._banks = fabric.banks(layout.rows)
-        self._number, self._rows, self._shape = number, layout.rows, row_shape(layout)
+        self._number, self._shape = number, row_shape(layout)
         self._kept = data.StructLayout({
             name: field.shape for name, field in self._shape if fields is None or name in fields})
         super().__init__({

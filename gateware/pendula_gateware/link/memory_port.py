@@ -77,8 +77,8 @@ class MemoryPort(wiring.Component):
 
     Notes
     -----
-    A row takes a cycle for each byte and one more to write it, two more to check it. To read it
-    takes two cycles for each byte and two more.
+    A row takes a cycle for each byte and one more to write it, `MEMORY_READ_LATENCY` more to check
+    it. To read it takes two cycles for each byte and `MEMORY_READ_LATENCY` more.
     """
 
     run: Signal

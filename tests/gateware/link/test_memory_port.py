@@ -1,4 +1,5 @@
 import zlib
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from gateware.traffic import small_spec
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.protocol import Status
 from pendula_gateware.array.array import OscillatorArray
+from pendula_gateware.fabric import ECP5, GENERIC
 from pendula_gateware.interfaces import MEMORY_READ_LATENCY
 from pendula_gateware.link.memory_port import MemoryPort
 from streams import get_packet, put_packet, simulate
@@ -22,9 +24,9 @@ MASK = (1 << 32) - 1
 class PortWithArray(wiring.Component):
     """Memory port with the memories that it is made for."""
 
-    def __init__(self):
+    def __init__(self, fabric):
         self.port = MemoryPort(spec=SPEC, sums=SUMS)
-        self.array = OscillatorArray(spec=SPEC, sums=SUMS)
+        self.array = OscillatorArray(spec=SPEC, sums=SUMS, fabric=fabric)
         super().__init__({})
 
     def elaborate(self, platform):
@@ -37,8 +39,8 @@ class PortWithArray(wiring.Component):
 class Driver:
     """Starts commands, and records what is written."""
 
-    def __init__(self):
-        self.dut = PortWithArray()
+    def __init__(self, fabric=GENERIC):
+        self.dut = PortWithArray(fabric)
         self.port = self.dut.port
         self.written = []
 
@@ -110,10 +112,12 @@ def pieces(memory, first, tail):
             if first + k < layout.rows]
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize(("fabric", "stall"), [
+    (GENERIC, 0.0), (GENERIC, 0.3), (replace(ECP5, bank_depth=4), 0.3)], ids=[
+    "at once", "stalled", "in banks"])
 @pytest.mark.parametrize("memory", Memory)
-def test_rows_are_written_checked_and_read(memory, stall):
-    layout, driver, rng = LAYOUTS[memory], Driver(), Random(memory)
+def test_rows_are_written_checked_and_read(memory, fabric, stall):
+    layout, driver, rng = LAYOUTS[memory], Driver(fabric), Random(memory)
     image = [bytes(layout.row_bytes)] * layout.rows
 
     async def bench(ctx):
