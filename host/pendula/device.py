@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from pendula.moments import INDICES, Moments, MomentsRequest, Tally
 from pendula.program import IntArray, Program, check_array
 
 __all__ = ["BACKENDS", "AbstractDevice", "Batch", "Health", "Progress", "SampleRequest",
-           "TimeSplit", "open_device"]
+           "TimeSplit", "open_device", "recorded"]
 
 Progress = Callable[[int], None]
 """Called with the number of samples finished since the last call."""
@@ -352,6 +353,23 @@ class AbstractDevice(abc.ABC):
         raise UrlError(f"{self.url} cannot be served, it is no simulated gateware: take "
                        "verilator:// or pysim://")
 
+    def clock(self) -> float:
+        """Return seconds since some moment: what a host goes by that asks the more, the faster."""
+        return time.monotonic()
+
+    def record(self, path: Path) -> None:
+        """Record all bytes between host and device into a new file, before any are sent.
+
+        Raises
+        ------
+        UrlError
+            If the device is no device of bytes.
+        RecordingError
+            If the file exists.
+        """
+        raise UrlError(f"{self.url} cannot be recorded, it exchanges no bytes: take a device with "
+                       "a link, such as verilator://")
+
     def info(self) -> Mapping[str, Any]:
         """Return who the device is, as plain data."""
         return {"url": self.url, "exact": self.exact}
@@ -415,16 +433,31 @@ BACKENDS: dict[str, Backend] = {
                       options=("baud", "timeout", "reconnect"), address="/dev/ttyUSB1"),
     "tcp": Backend("pendula.link.tcp_device", "TcpDevice", options=("timeout", "reconnect"),
                    address="127.0.0.1:7777"),
+    "replay": Backend("pendula.link.replay_device", "ReplayDevice", address="F.jsonl"),
 }
+
+_RECORD = "record"      # option of every device
+
+
+def recorded(url: str, path: Path | None) -> str:
+    """Return the URL of a device that is recorded into a file; the same URL without one."""
+    if path is None:
+        return url
+    return f"{url}{'&' if urlsplit(url).query else '?'}{_RECORD}={quote(str(path))}"
 
 
 def open_device(url: str) -> AbstractDevice:
     """Open the device at `url`, for example ``twin://`` or ``verilator://``.
 
+    With the option ``record=F.jsonl``, all bytes between host and device are recorded into that
+    new file, and ``replay://F.jsonl`` answers from it.
+
     Raises
     ------
     UrlError
         If the scheme or an option is unknown, or the address is of the wrong form.
+    RecordingError
+        If the file to record into exists.
     MissingExtraError
         If the backend's part of the installation is missing.
     """
@@ -434,6 +467,8 @@ def open_device(url: str) -> AbstractDevice:
         known = ", ".join(f"{scheme}://" for scheme in BACKENDS)
         raise UrlError(f"device URL must start with one of {known}, not {url!r}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    record = options.pop(_RECORD, None)
+    url = _without_record(url)
     unknown = sorted(set(options) - set(backend.options))
     if unknown:
         raise UrlError(f"{parts.scheme}:// takes the options {list(backend.options)}, not {url!r}")
@@ -447,4 +482,17 @@ def open_device(url: str) -> AbstractDevice:
             raise
         raise MissingExtraError(f"{parts.scheme}:// needs {error.name}: "
                                 f"pip install 'pendula[{backend.extra}]'") from error
-    return getattr(module, backend.name)(url, **options)
+    device = getattr(module, backend.name)(url, **options)
+    if record is not None:
+        try:
+            device.record(Path(record))
+        except BaseException:
+            device.close()
+            raise
+    return device
+
+
+def _without_record(url: str) -> str:
+    base, _, query = url.partition("?")
+    rest = "&".join(option for option in query.split("&") if not option.startswith(f"{_RECORD}="))
+    return f"{base}?{rest}" if rest else base

@@ -16,6 +16,7 @@ __all__ = [
     "ModelFileError",
     "PendulaError",
     "ProgramError",
+    "RecordingError",
     "SilentLinkError",
     "StatisticsError",
     "TimingError",
@@ -108,6 +109,20 @@ class LinkDownError(LinkError):
 
 class SilentLinkError(LinkError):
     """The connection is open, and the device gives no sound answer."""
+
+
+class RecordingError(LinkError):
+    """A recording is damaged or too large, or the host asks for something else than it holds.
+
+    Parameters
+    ----------
+    line : int
+        Number of the line at fault, from 1; 0 where it is none.
+    """
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        self.line = line
+        super().__init__(message)
 
 
 class WrongBuildError(LinkError):

@@ -70,9 +70,10 @@ class SimulatedDevice(LinkDevice):
         if self._client is not None:
             if self._spec is not None and _fits(spec, self._spec):
                 return self._client
-            self.close()
+            self._disconnect()
         with self.times.measure("build"):
-            transport = SimulatorTransport(self._start(spec))
+            simulator = SimulatorTransport(self._start(spec))
+        transport, = self._recorded(iter([simulator]))
         self._spec = spec
         return Client(transport, self.health)
 

@@ -11,7 +11,7 @@ import click
 from pendula.device import Progress
 
 __all__ = ["JITTER", "SeedType", "check_folder", "device_option", "emit", "json_option",
-           "output_option", "progress_bar"]
+           "output_option", "progress_bar", "record_option"]
 
 JITTER: Literal["jitter"] = "jitter"
 """What stands for a seed that the device draws."""
@@ -54,6 +54,12 @@ def check_folder(_: click.Context, __: click.Parameter, path: Path | None) -> Pa
     if path and not path.parent.is_dir():
         raise click.BadParameter(f"folder {path.parent} must exist")
     return path
+
+
+record_option = click.option(
+    "--record", type=click.Path(dir_okay=False, path_type=Path), metavar="F.jsonl",
+    callback=check_folder,
+    help="Record all bytes between host and device into a new file; replay://F.jsonl plays it.")
 
 
 def output_option(text: str) -> Callable[[Any], Any]:

@@ -7,8 +7,16 @@ from typing import Any, get_args
 import click
 
 from pendula import modelfile
-from pendula.cli.common import check_folder, device_option, emit, json_option, progress_bar
+from pendula.cli.common import (
+    check_folder,
+    device_option,
+    emit,
+    json_option,
+    progress_bar,
+    record_option,
+)
 from pendula.comparison import Comparison, Exact, Mode, compare
+from pendula.device import recorded
 from pendula.extras import import_extra
 from pendula.program import Program
 
@@ -29,9 +37,10 @@ EXIT_DIFFERENT = 1
               help="Equal bits, equal laws, or equal bits where both devices can give them.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), callback=check_folder,
               help="Also write a report (.html).")
+@record_option
 @json_option
 def command(model: str, url: str, against: str, count: int, seed: int, mode: Mode,
-            report: Path | None, as_json: bool) -> int:
+            report: Path | None, record: Path | None, as_json: bool) -> int:
     """Compare what two devices make of MODEL, a file or a shipped model.
 
     Exact devices must agree in every bit: states, pixels, saturations and forces; otherwise the
@@ -50,8 +59,8 @@ def command(model: str, url: str, against: str, count: int, seed: int, mode: Mod
             import_extra(library, "report")
     program = modelfile.load(model)
     with progress_bar("Comparing", 2 * count) as progress:
-        comparison = compare(program, url, against, count=count, seed=seed, mode=mode,
-                             progress=progress)
+        comparison = compare(program, recorded(url, record), against, count=count, seed=seed,
+                             mode=mode, progress=progress)
     if report:
         options = ["--device", url, "--against", against, "-n", str(count), "--seed", str(seed),
                    "--mode", mode, "--report", report.name]

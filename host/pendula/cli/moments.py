@@ -8,8 +8,15 @@ import click
 import numpy as np
 
 from pendula import modelfile
-from pendula.cli.common import check_folder, device_option, emit, json_option, progress_bar
-from pendula.device import open_device
+from pendula.cli.common import (
+    check_folder,
+    device_option,
+    emit,
+    json_option,
+    progress_bar,
+    record_option,
+)
+from pendula.device import open_device, recorded
 from pendula.files import replacing
 from pendula.moments import Moments
 
@@ -69,9 +76,10 @@ class _Edges(click.ParamType):
               help="Bins of a histogram, a power of two up to 256.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path),
               callback=check_folder, help="File to write sums and moments to (.npz).")
+@record_option
 @json_option
-def command(model: str, url: str, output: Path | None, as_json: bool, edges: Any, histograms: Any,
-            **options: Any) -> None:
+def command(model: str, url: str, output: Path | None, record: Path | None, as_json: bool,
+            edges: Any, histograms: Any, **options: Any) -> None:
     """Measure means, variances, correlations and histograms of MODEL's samples.
 
     The device adds up the samples itself and sends the sums alone, so that no link limits it. Sums
@@ -83,7 +91,7 @@ def command(model: str, url: str, output: Path | None, as_json: bool, edges: Any
       pendula moments digits --device twin:// --edges 0-1,9-10 --histograms 0:4 --json
     """
     program = modelfile.load(model)
-    with open_device(url) as device:
+    with open_device(recorded(url, record)) as device:
         device.load(program)
         with progress_bar("Measuring", options["count"] * options["thin"]) as progress:
             moments = device.moments(edges=edges or (), histograms=histograms or (),

@@ -1,6 +1,5 @@
 """``pendula sample``: draw samples into a file."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,11 @@ from pendula.cli.common import (
     json_option,
     output_option,
     progress_bar,
+    record_option,
 )
 from pendula.cli.partial import PartialSamples
 from pendula.contract import InitialState
-from pendula.device import AbstractDevice, Progress, SampleRequest, open_device
+from pendula.device import AbstractDevice, Progress, SampleRequest, open_device, recorded
 from pendula.files import replacing
 from pendula.program import Program
 
@@ -43,9 +43,10 @@ _BATCH_S = 1.0       # batches grow until one takes this long: what an interrupt
 @click.option("--raw", is_flag=True, help="Raw states instead of 8-bit pixels.")
 @click.option("--hidden", is_flag=True, help="All nodes instead of the visible ones.")
 @output_option("File to write (.npz).")
+@record_option
 @json_option
 def command(model: str, url: str, count: int, seed: int | Literal["jitter"], first: int, raw: bool,
-            hidden: bool, output: Path, as_json: bool) -> None:
+            hidden: bool, output: Path, record: Path | None, as_json: bool) -> None:
     """Draw samples of MODEL, a file or a shipped model, into an .npz file.
 
     The file holds `values` (samples x nodes), `saturations` and what was asked for. Finished
@@ -62,7 +63,7 @@ def command(model: str, url: str, count: int, seed: int | Literal["jitter"], fir
     request = SampleRequest(count=count, seed=0 if seed == JITTER else seed, first=first,
                             pixels=not raw, hidden=hidden)
     program = modelfile.load(model)
-    with open_device(url) as device:
+    with open_device(recorded(url, record)) as device:
         if seed == JITTER:
             request = _with_drawn_seed(device, program, request)
         with _open_partial(output, program, request, device) as partial:
@@ -114,16 +115,17 @@ def _open_partial(output: Path, program: Program, request: SampleRequest,
     return PartialSamples(path, _describe(program, request, device), dtype, (nodes,))
 
 
-def _batches(program: Program, request: SampleRequest, done: int) -> Iterator[tuple[int, int]]:
+def _batches(device: AbstractDevice, request: SampleRequest,
+             done: int) -> Iterator[tuple[int, int]]:
     """Yield index and size of batches that grow until one takes long enough."""
-    whole = program.initial is InitialState.KEEP       # a chain cannot go on from a file
+    whole = device.program.initial is InitialState.KEEP    # a chain cannot go on from a file
     size = request.count if whole else _FIRST_BATCH
     while done < request.count:
         size = min(size, request.count - done)
-        start = time.monotonic()
+        start_s = device.clock()
         yield request.first + done, size
         done += size
-        size *= 1 + (time.monotonic() - start < _BATCH_S)
+        size *= 1 + (device.clock() - start_s < _BATCH_S)
 
 
 def _draw(device: AbstractDevice, program: Program, request: SampleRequest,
@@ -141,6 +143,6 @@ def _draw(device: AbstractDevice, program: Program, request: SampleRequest,
 def _draw_batches(device: AbstractDevice, program: Program, request: SampleRequest,
                   partial: PartialSamples, progress: Progress) -> None:
     progress(partial.count)
-    for first, size in _batches(program, request, partial.count):
+    for first, size in _batches(device, request, partial.count):
         partial.append(device.sample(size, seed=request.seed, first=first, pixels=request.pixels,
                                      hidden=request.hidden, progress=progress))

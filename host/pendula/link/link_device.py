@@ -1,11 +1,11 @@
 """A device at the other end of a link: everything goes through framed bytes."""
 
 import abc
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,6 +34,8 @@ from pendula.errors import (
 )
 from pendula.images import measurement_image, node_image, program_images
 from pendula.link.client import ATTEMPTS, Client, RunCounters
+from pendula.link.recording import Recorder
+from pendula.link.transport import AbstractTransport
 from pendula.moments import Moments, MomentsRequest, Plan, plan_measurements
 from pendula.program import IntArray, Program
 
@@ -77,6 +79,18 @@ class LinkDevice(AbstractDevice):
         self._rows: dict[Memory, npt.NDArray[np.uint8]] = {}    # beside the program, likewise
         self._sums = 0                                  # of its statistics
         self._lanes = 1                                 # samples that it draws side by side
+        self._recorder: Recorder | None = None
+
+    def record(self, path: Path) -> None:
+        """Record all bytes from now on, before the device is connected, into a new file."""
+        self._recorder = Recorder(path, self.url)
+
+    def clock(self) -> float:
+        """Return seconds; while recording, the time of the last event, as a replay will show it."""
+        return self._recorder.time_s if self._recorder else super().clock()
+
+    def _recorded(self, transports: Iterator[AbstractTransport]) -> Iterator[AbstractTransport]:
+        return self._recorder.watch(transports) if self._recorder else transports
 
     @abc.abstractmethod
     def _connect(self, spec: ArraySpec | None) -> Client:
@@ -115,7 +129,7 @@ class LinkDevice(AbstractDevice):
                 return action()
             except LinkDownError as error:
                 broken = error
-        self.close()
+        self._disconnect()
         raise broken
 
     def _restore(self) -> None:
@@ -145,6 +159,8 @@ class LinkDevice(AbstractDevice):
         hello = client.hello()
         if fresh:
             self._frames_dropped = client.read_register(RegisterName.FRAMES_DROPPED)
+        if fresh and self._recorder:
+            self._recorder.note("hello", _plain(hello))
         return client, hello
 
     @property
@@ -167,10 +183,7 @@ class LinkDevice(AbstractDevice):
     def info(self) -> Mapping[str, Any]:
         """Return who the device is, as plain data: its HELLO."""
         _, hello = self._reattach()
-        plain = {name: value.hex() if isinstance(value, bytes) else value
-                 for name, value in asdict(hello).items()}
-        names = {physics.code: name for name, physics in PHYSICS.items()}
-        return {**super().info(), **plain, "physics": names.get(hello.physics, "unknown")}
+        return {**super().info(), **_plain(hello)}
 
     def draw_seed(self) -> int:
         """Draw a 64-bit seed from jitter; HELLO reports it until the next draw."""
@@ -205,7 +218,13 @@ class LinkDevice(AbstractDevice):
         return client
 
     def close(self) -> None:
-        """Release the device; it has no program then."""
+        """Release the device; it has no program then, and a recording ends."""
+        self._disconnect()
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def _disconnect(self) -> None:
         super().close()
         if self._client is not None:
             self._client.close()
@@ -316,10 +335,10 @@ class LinkDevice(AbstractDevice):
         most = max(1, min(RUN_SAMPLES_HI, _REGISTER // sample_cycles) // thin)
         first, size = request.first, min(most, self._lanes)
         while first < end:
-            start_s = time.monotonic()
+            start_s = self.clock()
             yield range(first, min(first + size * thin, end))
             first += size * thin
-            if time.monotonic() - start_s < _MEASURE_S:
+            if self.clock() - start_s < _MEASURE_S:
                 size = min(2 * size, most)
 
     def _measure(self, program: Program, thin: int, sums: int, indices: range,
@@ -383,6 +402,14 @@ class LinkDevice(AbstractDevice):
                     self.client.forces, segment, width * nodes, nodes + _STEP_CYCLES)))
         with self.times.measure("read"):
             return decode_signed(b"".join(values), width).reshape(len(states), nodes)
+
+
+def _plain(hello: Hello) -> dict[str, Any]:
+    """Return a HELLO as plain data."""
+    plain = {name: value.hex() if isinstance(value, bytes) else value
+             for name, value in asdict(hello).items()}
+    names = {physics.code: name for name, physics in PHYSICS.items()}
+    return plain | {"physics": names.get(hello.physics, "unknown")}
 
 
 def _check_hello(hello: Hello, program: Program) -> None:

@@ -15,8 +15,8 @@ from pendula.link.link_device import LinkDevice
 from pendula.link.transport import AbstractTransport
 from pendula.program import Program
 
-__all__ = ["DEFAULT_RECONNECT_S", "DEFAULT_TIMEOUT_S", "SLOWEST_CLOCK_HZ", "RemoteDevice",
-           "read_number"]
+__all__ = ["DEFAULT_RECONNECT_S", "DEFAULT_TIMEOUT_S", "DELIMITER", "SLOWEST_CLOCK_HZ",
+           "RemoteDevice", "read_number"]
 
 DEFAULT_TIMEOUT_S = 1.0
 DEFAULT_RECONNECT_S = 5.0
@@ -24,7 +24,7 @@ SLOWEST_CLOCK_HZ = 100_000      # clocked slower than this, a device needs a lon
 
 _HELLO_ATTEMPTS = 2             # the first may be lost behind what an earlier host left
 _RETRY_S = 0.1                  # pause between two attempts to connect
-_DELIMITER = b"\0"
+DELIMITER = b"\0"                # ends a frame; alone, it asks nothing
 
 _log = logging.getLogger("pendula")
 
@@ -98,9 +98,9 @@ class RemoteDevice(LinkDevice):
     def _dial(self, client: Client | None, cycles: int) -> tuple[Client, Hello]:
         """Return a client whose transport is answered, and the answer."""
         silence = None
-        for transport in self._transports():
+        for transport in self._recorded(self._transports()):
             try:
-                transport.write(_DELIMITER)     # ends what an earlier host left unfinished
+                transport.write(DELIMITER)     # ends what an earlier host left unfinished
                 client = client or Client(transport, self.health)
                 client.move_to(transport)
                 return client, client.hello(attempts=_HELLO_ATTEMPTS, cycles=cycles)
@@ -114,17 +114,17 @@ class RemoteDevice(LinkDevice):
 
     def _reconnect(self, error: LinkDownError, program: Program, cycles: int) -> None:
         if self._client is None or self.reconnect_s == 0:
-            self.close()
+            self._disconnect()
             raise error
         if program.initial is InitialState.KEEP:
-            self.close()
+            self._disconnect()
             raise LinkError(f"{error}. A chain cannot be resumed, because every sample starts at "
                             "the state before: load the program again") from error
         _log.warning("%s; trying again for %g s", error, self.reconnect_s)
         hello = self._dial_again(self._client, cycles)
         if self._hello is None or replace(hello, jitter_seed=0) != replace(self._hello,
                                                                            jitter_seed=0):
-            self.close()
+            self._disconnect()
             raise LinkError(f"{self.url} is another device than before the connection broke: "
                             "load the program again")
         self.health.reconnects += 1
@@ -139,7 +139,7 @@ class RemoteDevice(LinkDevice):
                 return self._dial(client, cycles)[1]
             except (LinkDownError, SilentLinkError) as error:
                 if time.monotonic() > deadline_s:
-                    self.close()
+                    self._disconnect()
                     raise LinkDownError(
                         f"{self.url} did not come back within {self.reconnect_s:g} s: {error}. "
                         "Start again when it is there, or wait longer, such as with "
