@@ -15,13 +15,23 @@ from pendula.metrics.marginals import (
     holm,
     kolmogorov_smirnov,
 )
+from pendula.metrics.one_sample import (
+    CellTest,
+    CovarianceTest,
+    LawTest,
+    compare_with_cells,
+    compare_with_covariance,
+    compare_with_law,
+)
 from pendula.metrics.power import Power, detectable
 from pendula.metrics.two_sample import ALPHA, Family, TwoSample, compare_samples
 
 __all__ = [
-    "ALPHA", "CovarianceDifferences", "EnergyDistance", "EnergyTest", "Family",
-    "KolmogorovSmirnov", "MeanDifferences", "Power", "Score", "TwoSample", "compare_covariances",
-    "compare_means", "compare_samples", "detectable", "effective_sample_size", "energy_distance",
+    "ALPHA", "CellTest", "CovarianceDifferences", "CovarianceTest", "EnergyDistance", "EnergyTest",
+    "Family", "KolmogorovSmirnov", "LawTest", "MeanDifferences", "Power", "Score", "TwoSample",
+    "compare_covariances", "compare_means", "compare_samples", "compare_with_cells",
+    "compare_with_covariance", "compare_with_law", "detectable", "effective_sample_size",
+    "energy_distance",
     "energy_test", "holm", "image_scores", "independent_pixels", "independent_stride",
     "kolmogorov_smirnov", "linear_gaussian",
 ]

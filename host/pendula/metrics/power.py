@@ -37,7 +37,7 @@ def detectable(probability: float, *, ess_a: float, ess_b: float, mean_tests: in
     probability : float
         Wanted power.
     ess_a, ess_b : float
-        Effective sample sizes of the variable.
+        Effective sample sizes of the variable; infinite for a law that is known.
     mean_tests, ks_tests : int
         Number of variables tested together.
     level : float
@@ -52,7 +52,7 @@ def detectable(probability: float, *, ess_a: float, ess_b: float, mean_tests: in
     lower it.
     """
     stats = import_extra("scipy.stats", "report")
-    root = float(np.sqrt(ess_a * ess_b / (ess_a + ess_b)))
+    root = float(1 / np.sqrt(1 / ess_a + 1 / ess_b))
     margin = stats.norm.ppf(probability)
     return Power(
         probability=probability,
