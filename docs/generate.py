@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the contract; with --check, say whether it is up to date.
+"""Write docs/reference/ from the code; with --check, say whether it is up to date.
 
     python docs/generate.py [--check]
 """
@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from boards_page import boards_page
+from cli_page import cli_page
 from noise_page import noise_page
 from pendula.contract import PHYSICS, ArraySpec, InitialState, protocol, registers, statistics
 from pendula.contract.memory import Memory, memory_layouts
@@ -22,7 +23,7 @@ from pendula.contract.physics import FUNCTIONS
 FOLDER = Path(__file__).parent / "reference"
 EXAMPLE_NODES = 144
 EXAMPLE_OFFSETS = tuple(offset for offset in range(-12, 13) if offset)
-HEAD = "<!-- Written by docs/generate.py from pendula.contract. Do not edit. -->\n\n"
+HEAD = "<!-- Written by docs/generate.py. Do not edit. -->\n\n"
 
 
 def example_spec(physics: str) -> ArraySpec:
@@ -201,6 +202,7 @@ PAGES = {
     "memories.md": memories_page,
     "noise.md": lambda: noise_page(table),
     "boards.md": lambda: boards_page(table),
+    "cli.md": cli_page,
 }
 
 
