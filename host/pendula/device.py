@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import numpy as np
@@ -20,6 +20,9 @@ from pendula.errors import JitterError, MissingExtraError, ProgramError, UrlErro
 from pendula.link.engine import AbstractEngine
 from pendula.moments import INDICES, Moments, MomentsRequest, Tally
 from pendula.program import IntArray, Program, check_array
+
+if TYPE_CHECKING:
+    from pendula.mismatch import Mismatch
 
 __all__ = ["BACKENDS", "AbstractDevice", "Batch", "Health", "Progress", "SampleRequest",
            "TimeSplit", "open_device", "recorded"]
@@ -421,7 +424,8 @@ class Backend:
 
 
 BACKENDS: dict[str, Backend] = {
-    "float": Backend("pendula.twin.float_device", "FloatDevice", options=("functions",)),
+    "float": Backend("pendula.twin.float_device", "FloatDevice",
+                     options=("functions", "noise", "states", "halvings")),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
     "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim",
                      ("lanes", "jitter", "fabric")),
@@ -436,7 +440,8 @@ BACKENDS: dict[str, Backend] = {
     "replay": Backend("pendula.link.replay_device", "ReplayDevice", address="F.jsonl"),
 }
 
-_RECORD = "record"      # option of every device
+_RECORD = "record"                              # options of every device
+_MISMATCH, _MISMATCH_SEED = "mismatch", "mismatch_seed"
 
 
 def recorded(url: str, path: Path | None) -> str:
@@ -450,7 +455,8 @@ def open_device(url: str) -> AbstractDevice:
     """Open the device at `url`, for example ``twin://`` or ``verilator://``.
 
     With the option ``record=F.jsonl``, all bytes between host and device are recorded into that
-    new file, and ``replay://F.jsonl`` answers from it.
+    new file, and ``replay://F.jsonl`` answers from it. With ``mismatch=0.05&mismatch_seed=1`` its
+    parts are off by some 5 % (:mod:`pendula.mismatch`).
 
     Raises
     ------
@@ -469,6 +475,7 @@ def open_device(url: str) -> AbstractDevice:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     record = options.pop(_RECORD, None)
     url = _without_record(url)
+    mismatch = _pop_mismatch(options)
     unknown = sorted(set(options) - set(backend.options))
     if unknown:
         raise UrlError(f"{parts.scheme}:// takes the options {list(backend.options)}, not {url!r}")
@@ -489,7 +496,20 @@ def open_device(url: str) -> AbstractDevice:
         except BaseException:
             device.close()
             raise
-    return device
+    if mismatch is None:
+        return device
+    from pendula.mismatch import MismatchDevice  # which is a device itself
+    return MismatchDevice(url, device, mismatch)
+
+
+def _pop_mismatch(options: dict[str, str]) -> "Mismatch | None":
+    sigma, seed = options.pop(_MISMATCH, None), options.pop(_MISMATCH_SEED, None)
+    if sigma is None and seed is not None:
+        raise UrlError(f"{_MISMATCH_SEED} must come with {_MISMATCH}, not alone")
+    if sigma is None:
+        return None
+    from pendula.mismatch import Mismatch
+    return Mismatch.from_options(sigma, seed or "0")
 
 
 def _without_record(url: str) -> str:

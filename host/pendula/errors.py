@@ -3,10 +3,12 @@
 __all__ = [
     "BoardError",
     "BuildError",
+    "CheckpointError",
     "ClockError",
     "ContractError",
     "DataError",
     "DeviceError",
+    "DivergenceError",
     "FitError",
     "FlashError",
     "JitterError",
@@ -55,6 +57,14 @@ class ModelFileError(PendulaError, ValueError):
 
 class DataError(PendulaError, ValueError):
     """Training data is missing, damaged or of the wrong shape."""
+
+
+class CheckpointError(PendulaError, RuntimeError):
+    """A training cannot go on from a file, or cannot write one."""
+
+
+class DivergenceError(PendulaError, ArithmeticError):
+    """A training left the finite numbers; its last good checkpoint is kept."""
 
 
 class UrlError(PendulaError, ValueError):

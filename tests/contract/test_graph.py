@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pendula.contract.graph import DEGREE_HI, NODES_HI, OffsetGraph, check_offsets, grid
+from pendula.contract.graph import DEGREE_HI, NODES_HI, OffsetGraph, cells, check_offsets, grid
 from pendula.errors import ContractError
 from strategies import offset_lists
 
@@ -38,6 +38,47 @@ def test_full_graph_has_every_edge_that_stays_on_the_line(nodes: int, data: st.D
     offsets = data.draw(offset_lists(nodes))
     assert edges(OffsetGraph.full(nodes, offsets)) == {
         (i, i + o) for i in range(nodes) for o in offsets if 0 <= i + o < nodes}
+
+
+# Cells with links
+
+def test_links_go_both_ways_and_on_into_the_next_cell() -> None:
+    graph = cells(4, 7, 2, [(0, 0, 1), (1, 2, 0), (1, -1, 1)])
+    places = [(y, x, m) for y in range(4) for x in range(7) for m in range(2)]
+    expected = set()
+    for i, (y, x, m) in enumerate(places):
+        for down, right, onwards in ((0, 0, 1), (1, 2, 0), (1, -1, 1)):
+            carried, member = divmod(m + onwards, 2)
+            target = (y + down, x + right + carried, member)
+            if target in places:
+                expected |= {(i, places.index(target)), (places.index(target), i)}
+    assert edges(graph) == expected
+    assert graph.offsets == (-18, -13, -1, 1, 13, 18)
+
+
+def test_single_nodes_are_cells_too() -> None:
+    assert edges(cells(3, 3, 1, [(0, 1, 0), (1, 0, 0)])) == {
+        (i, j) for i in range(9) for j in range(9)
+        if abs(i // 3 - j // 3) + abs(i % 3 - j % 3) == 1}
+
+
+@pytest.mark.parametrize(("shape", "link", "text"), [
+    ((4, 8, 2), (4, 0, 0), r"within 3 rows, 2 columns and 1 members, not \(4, 0, 0\)"),
+    ((4, 8, 2), (0, 3, 0), "2 columns"),
+    ((4, 8, 1), (0, 4, 0), "3 columns"),
+    ((4, 8, 2), (0, 1, 2), "1 members"),
+    ((4, 8, 2), (0, 0, 0), "must be non-zero"),
+    ((4, 0, 2), (0, 0, 1), "must be positive, not 4, 0, 2"),
+])
+def test_links_that_make_no_graph_are_refused(shape: tuple[int, int, int],
+                                              link: tuple[int, int, int], text: str) -> None:
+    with pytest.raises(ContractError, match=text):
+        cells(*shape, [link])
+
+
+def test_two_links_that_are_one_offset_are_refused() -> None:
+    with pytest.raises(ContractError, match="without repetition"):
+        cells(4, 8, 2, [(0, 1, 0), (0, -1, 0)])
 
 
 def test_mask_removes_edges() -> None:

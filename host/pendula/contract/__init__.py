@@ -12,7 +12,7 @@ from typing import Any
 from pendula.contract import jitter, noise, protocol, registers, statistics, step
 from pendula.contract.digest import digest
 from pendula.contract.gaussian import GAUSSIAN_LAW
-from pendula.contract.graph import OffsetGraph, grid
+from pendula.contract.graph import OffsetGraph, cells, grid
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.numbers import Interval, NumberFormat, Overflow
 from pendula.contract.physics import FUNCTIONS, PHYSICS, Physics, get_physics
@@ -22,7 +22,7 @@ from pendula.contract.tables import build_tables
 
 __all__ = [
     "CONTRACT_ID", "PHYSICS", "ArraySpec", "InitialState", "Interval", "Memory", "NumberFormat",
-    "OffsetGraph", "Overflow", "Physics", "Term", "build_tables", "describe_contract",
+    "OffsetGraph", "Overflow", "Physics", "Term", "build_tables", "cells", "describe_contract",
     "get_physics", "grid", "memory_layouts",
 ]
 

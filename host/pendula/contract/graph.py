@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pendula.errors import ContractError
 
-__all__ = ["DEGREE_HI", "NODES_HI", "OffsetGraph", "check_offsets", "grid"]
+__all__ = ["DEGREE_HI", "NODES_HI", "OffsetGraph", "cells", "check_offsets", "grid"]
 
 NODES_HI = 1 << 19       # rows of all memories have 32-bit numbers, at any number of segments
 DEGREE_HI = 1000         # a node's codes fit one request of the link, at any width
@@ -97,4 +97,50 @@ def grid(rows: int, columns: int, radius: int, cell: int = 1) -> OffsetGraph:
 
     mask = tuple(tuple(0 <= i + offset < nodes and adjacent(i, i + offset) for offset in offsets)
                  for i in range(nodes))
+    return OffsetGraph(nodes, tuple(offsets), mask)
+
+
+def cells(rows: int, columns: int, cell: int, links: Sequence[tuple[int, int, int]]) -> OffsetGraph:
+    """Return a 2-D grid of cells whose nodes listen along a list of links, long ones among them.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Size of the grid in cells.
+    cell : int
+        Nodes a cell (visible first, then hidden).
+    links : sequence of tuple of int
+        Rows down, columns right and members onwards that a node listens to; the opposite link
+        comes with each.
+
+    Raises
+    ------
+    ContractError
+        If a link is longer than the grid, or two links are the same offset on the line.
+
+    Notes
+    -----
+    Node ``(row * columns + column) * cell + member``. A link is one offset on the line for all
+    members: where it leads beyond a cell's last member, it goes on into the next cell, so that no
+    link is lost on some of the members. Edges that wrap round a row are masked.
+    """
+    if min(rows, columns, cell) < 1:
+        raise ContractError("rows, columns and cell must be positive, "
+                            f"not {rows}, {columns}, {cell}")
+    widest = (columns - 1) // 2 - (cell > 1)        # else a way round the row would look as long
+    for down, right, onwards in links:
+        if abs(down) >= rows or abs(right) > widest or abs(onwards) >= cell:
+            raise ContractError(f"Link must be within {rows - 1} rows, {widest} columns "
+                                f"and {cell - 1} members, not {(down, right, onwards)}")
+    half = [(down * columns + right) * cell + onwards for down, right, onwards in links]
+    offsets = sorted(sign * offset for offset in half for sign in (-1, 1))
+    nodes = rows * columns * cell
+    check_offsets(nodes, offsets)
+
+    def column(i: int) -> int:
+        return i // cell % columns
+
+    mask = tuple(tuple(0 <= i + offset < nodes
+                       and 2 * abs(column(i + offset) - column(i)) < columns
+                       for offset in offsets) for i in range(nodes))
     return OffsetGraph(nodes, tuple(offsets), mask)
