@@ -19,13 +19,12 @@ from pendula.errors import UrlError
 from pendula.program import IntArray, Program
 from pendula.twin.band import Band, bands
 from pendula.twin.block_device import BLOCK, BlockDevice
+from pendula.twin.draws import ArrayDraws, Draws, OwnDraws, Refinement
 
-__all__ = ["FloatDevice", "FloatModel", "real_function", "table_function"]
+__all__ = ["Approximations", "FloatDevice", "FloatModel", "real_function", "table_function"]
 
 RealArray = npt.NDArray[np.float64]
 RealFunction = Callable[[RealArray], RealArray]
-
-_DRAWS = 1024       # Gaussians that a sample draws at once
 
 _EVALUATE: Mapping[str, RealFunction] = {      # pendula.contract.physics.FUNCTIONS on arrays
     "sin": lambda x: np.sin(np.pi * x),
@@ -58,29 +57,27 @@ def table_function(program: Program, column: str) -> RealFunction:
     return lambda x: values[np.floor(x * rows_a_unit).astype(np.intp) & (spec.table_rows - 1)]
 
 
-class _Draws:
-    """Standard normals, one generator a sample, whatever samples run beside it."""
+@dataclass(frozen=True, slots=True)
+class Approximations:
+    """What of the array the model has, and what is ideal.
 
-    def __init__(self, seed: int, indices: range, nodes: int) -> None:
-        self._generators = [np.random.Generator(np.random.Philox(key=seed | index << 64))
-                            for index in indices]
-        self._chunk = np.empty((len(indices), max(1, _DRAWS // nodes), nodes))
-        self._used = self._chunk.shape[1]
-        self.samples = len(indices)
+    Parameters
+    ----------
+    tables : bool
+        The program's tables, or the functions that they stand for.
+    noise : str
+        ``own``: NumPy's normals; ``array``: the array's own draws, the same as the twin's;
+        ``ideal``: those, spread over the quantiles that they stand for.
+    rounded : bool
+        States rounded to the array's lattice after every step, or real.
+    halvings : int
+        Times that each step is halved.
+    """
 
-    def uniforms(self) -> RealArray:
-        """Return uniforms within [0, 1), shape (N, B); before any normals."""
-        nodes = self._chunk.shape[2]
-        return np.stack([generator.random(nodes) for generator in self._generators], axis=1)
-
-    def normals(self) -> RealArray:
-        """Return the next normals, shape (N, B)."""
-        if self._used == self._chunk.shape[1]:
-            for generator, chunk in zip(self._generators, self._chunk, strict=True):
-                generator.standard_normal(out=chunk)
-            self._used = 0
-        self._used += 1
-        return self._chunk[:, self._used - 1].T
+    tables: bool = True
+    noise: str = "own"
+    rounded: bool = False
+    halvings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +97,22 @@ class FloatModel:
     ----------
     program : Program
         What to run.
-    exact_functions : bool
-        Whether to take the functions of the physics instead of the program's tables.
+    kind : Approximations
+        What of the array the model has.
     """
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, program: Program, *, exact_functions: bool) -> None:
+    def __init__(self, program: Program, kind: Approximations) -> None:
         couplings_val, locals_val = program.coupling_val, program.local_val
-        self.program = program
+        self.program, self._kind = program, kind
+        self._parts = 1 << kind.halvings
         self._segments = [
             _Segment(int(steps), bands(couplings_val[s], program.spec.offsets, np.float64),
                      locals_val[s].T[:, :, None], float(program.noise_val[s]))
             for s, steps in enumerate(program.steps)]
         self._functions = {
-            column: real_function(name) if exact_functions else table_function(program, column)
+            column: table_function(program, column) if kind.tables else real_function(name)
             for column, (name, _) in program.spec.columns.items()}
         self._functions |= {name: _EVALUATE[name] for name in (STATE, ONE)}
         state = program.spec.state.interval
@@ -123,23 +121,42 @@ class FloatModel:
     def run(self, seed: int, indices: range, *, nodes: NodeMemory, kept: npt.NDArray[Any],
             stop_step: int, cancelled: Callable[[], bool]) -> tuple[RealArray, int]:
         """Run samples side by side; see :class:`pendula.twin.block_device.Model`."""
-        draws = _Draws(seed, indices, self.program.spec.nodes)
+        count, kind = self.program.spec.nodes, self._kind
+        draws = self._draws(seed, indices, min(stop_step, self.program.total_steps))
+        refinement = Refinement(seed, indices, count, kind.halvings)
         uploaded_val = self.from_raw(nodes.uploaded)[:, None]
-        x, saturations = self._store(self._start(draws, kept, uploaded_val), nodes, uploaded_val)
+        x, saturations = self._store(self._start(draws, len(indices), kept, uploaded_val), nodes,
+                                     uploaded_val)
         left = stop_step
         for segment in self._segments:
             steps = min(segment.steps, left)
             for _ in range(steps):
                 if cancelled():
                     break
-                moved = self._drift(segment, x)
-                moved += x
-                if segment.noise_val:
-                    moved += segment.noise_val * draws.normals()
-                x, clipped = self._store(moved, nodes, uploaded_val)
-                saturations += clipped
+                for noise in self._noise(segment, draws, refinement):
+                    moved = self._drift(segment, x)
+                    moved /= self._parts
+                    moved += x
+                    moved += noise
+                    x, clipped = self._store(moved, nodes, uploaded_val)
+                    saturations += clipped
             left -= steps
         return x, saturations
+
+    def _draws(self, seed: int, indices: range, steps: int) -> Draws:
+        spec, noise = self.program.spec, self._kind.noise
+        if noise == "own":
+            return OwnDraws(seed, indices, spec.nodes)
+        return ArrayDraws(spec, seed, indices, steps, ideal=noise == "ideal")
+
+    def _noise(self, segment: _Segment, draws: Draws,
+               refinement: Refinement) -> list[RealArray] | list[float]:
+        """Return the noise of the parts of a step."""
+        if not segment.noise_val:
+            draws.skip()
+            return [0.0] * self._parts
+        sigma = segment.noise_val / np.sqrt(self._parts)
+        return [sigma * part for part in refinement.split(draws.normals())]
 
     def forces(self, segment: int, states: IntArray) -> RealArray:
         """Return the drift of every node in raw `states`, in units of x; both of shape (n, N)."""
@@ -162,12 +179,13 @@ class FloatModel:
     def _wraps(self) -> bool:
         return self.program.spec.physics.overflow is Overflow.WRAP
 
-    def _start(self, draws: _Draws, kept: RealArray, uploaded_val: RealArray) -> RealArray:
-        program, shape = self.program, (self.program.spec.nodes, draws.samples)
+    def _start(self, draws: Draws, count: int, kept: RealArray,
+               uploaded_val: RealArray) -> RealArray:
+        program, shape = self.program, (self.program.spec.nodes, count)
         if program.initial is InitialState.UNIFORM:
-            return self._lo_val * (1 - 2 * draws.uniforms())
+            return self._lo_val * (1 - 2 * draws.start_uniforms())
         if program.initial is InitialState.GAUSSIAN:
-            return program.initial_val * draws.normals()
+            return program.initial_val * draws.start_normals()
         starts = {InitialState.KEEP: kept[:, None], InitialState.UPLOADED: uploaded_val}
         return np.broadcast_to(starts.get(program.initial, np.zeros(1)), shape).copy()
 
@@ -188,6 +206,9 @@ class FloatModel:
         """Apply the clamps and the overflow rule; also return how many updates it clipped."""
         if nodes.clamped.any():
             x[nodes.clamped] = uploaded_val[nodes.clamped]
+        if self._kind.rounded:
+            unit = 2.0**self.program.spec.state.f_bits
+            x = np.floor(x * unit + 0.5) / unit
         if self._wraps:
             turn = -2 * self._lo_val
             return x - turn * np.floor((x - self._lo_val) / turn), 0
@@ -204,26 +225,43 @@ class FloatDevice(BlockDevice):
         Address that the device was opened with.
     functions : str
         ``tables`` for the program's tables, ``exact`` for the functions that they stand for.
+    noise : str
+        ``own`` for NumPy's normals; ``array`` for the Gaussians that the array draws with the same
+        seed; ``ideal`` for those, each spread over the quantiles that it stands for.
+    states : str
+        ``real``, or ``rounded`` to the array's lattice after every step.
+    halvings : str
+        Times that each step is cut into halves, along the same Brownian path; up to 4.
 
     Raises
     ------
     UrlError
-        If `functions` is neither.
+        If an option is none of these.
 
     Notes
     -----
-    Sample i depends on (program, seed, i) alone here too, but its noise is NumPy's. States are
-    float64; forces are float64, in units of x a step.
+    Sample i depends on (program, seed, i) alone here too, but its noise is NumPy's, unless the
+    array's is asked for: samples then stay close to the twin's, so that few of them show what each
+    approximation costs (:mod:`pendula.verification`). States are float64; forces are float64, in
+    units of x a step.
     """
 
     exact = False
 
-    def __init__(self, url: str, *, functions: str = "tables", threads: int | None = None,
+    def __init__(self, url: str, *, functions: str = "tables", noise: str = "own",
+                 states: str = "real", halvings: str = "0", threads: int | None = None,
                  block: int = BLOCK) -> None:
-        if functions not in ("tables", "exact"):
-            raise UrlError(f"functions must be tables or exact, not {functions!r}")
+        for name, (value, known) in {
+                "functions": (functions, ("tables", "exact")),
+                "noise": (noise, ("own", "array", "ideal")),
+                "states": (states, ("real", "rounded")),
+                "halvings": (halvings, tuple("01234"))}.items():
+            if value not in known:
+                raise UrlError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, "
+                               f"not {value!r}")
         super().__init__(url, threads=threads, block=block)
-        self._exact_functions = functions == "exact"
+        self._kind = Approximations(tables=functions == "tables", noise=noise,
+                                    rounded=states == "rounded", halvings=int(halvings))
 
     def _make_model(self, program: Program) -> FloatModel:
-        return FloatModel(program, exact_functions=self._exact_functions)
+        return FloatModel(program, self._kind)
