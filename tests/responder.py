@@ -19,6 +19,7 @@ from pendula.contract.memory import Memory, RowLayout, memory_layouts
 from pendula.contract.protocol import (
     ARGUMENTS,
     INDEX_BYTES,
+    MAX_REQUEST_BYTES,
     Hello,
     Opcode,
     Status,
@@ -81,6 +82,7 @@ class Responder:
         self.state = [0] * spec.nodes
         self.log: list[tuple[Opcode, tuple[int, ...]]] = []
         self.contract_id = CONTRACT_ID
+        self.hello: Hello | None = None         # that of another device, in place of its own
         self.raw_bits = raw_bits
         self.jitter_seed = 0
         if raw_bits is not None:
@@ -97,7 +99,7 @@ class Responder:
             content = unseal(cobs.decode(frame))
         except cobs.DecodeError:
             content = None
-        if content is None:
+        if content is None or len(content) > MAX_REQUEST_BYTES:
             self.registers[RegisterName.FRAMES_DROPPED] += bool(frame)
             return
         for status, body in self._execute(content[1], content[2:]):
@@ -120,9 +122,9 @@ class Responder:
             yield Status.BAD_ADDRESS, b""
 
     def _hello(self, _: bytes) -> Iterator[tuple[int, bytes]]:
-        hello = Hello.of(self.spec, contract_id=self.contract_id, build_id="00" * 8, lanes=1,
-                         sums=self.sums,
-                         jitter_rings=int(self.raw_bits is not None))
+        hello = self.hello or Hello.of(
+            self.spec, contract_id=self.contract_id, build_id="00" * 8, lanes=1, sums=self.sums,
+            jitter_rings=int(self.raw_bits is not None))
         yield Status.OK, replace(hello, jitter_seed=self.jitter_seed).encode()
 
     def _read_register(self, name: int, _: bytes) -> Iterator[tuple[int, bytes]]:
@@ -182,8 +184,8 @@ class Responder:
         return [unpack_row(layout, data[k:k + layout.row_bytes])
                 for k in range(0, len(data), layout.row_bytes)]
 
-    def _program(self) -> Any:
-        nodes, used = self.spec.nodes, self.registers[RegisterName.SEGMENTS]
+    def _program(self, used: int) -> Any:
+        nodes = self.spec.nodes
         parameters = self._unpacked(Memory.PARAMETER)
         segments = self._unpacked(Memory.SEGMENT)[:used]
         table = self._unpacked(Memory.TABLE)
@@ -222,7 +224,7 @@ class Responder:
             return
         seed = (self.registers[RegisterName.SEED_LO]
                 | self.registers[RegisterName.SEED_HI] << 32)
-        program = self._program()
+        program = self._program(self.registers[RegisterName.SEGMENTS])
         saturations, states = 0, []
         for index in range(first, first + count):
             run = run_sample(program, seed, index, kept=self.state,
@@ -233,7 +235,8 @@ class Responder:
             saturations += run.saturations
             states.append(run.x)
             if not measures:
-                yield Status.DATA, index.to_bytes(INDEX_BYTES, "little") + self._show(run.x)
+                yield Status.DATA, index.to_bytes(INDEX_BYTES, "little") + (
+                    self._show(run.x) or b"\0")
         if measures:
             self._measure(states)
         self.registers[RegisterName.SATURATIONS] = saturations
@@ -257,12 +260,12 @@ class Responder:
         self.registers[RegisterName.MEASURED] = len(states) // thin
 
     def _forces(self, segment: int, _: bytes) -> Iterator[tuple[int, bytes]]:
-        if segment >= self.registers[RegisterName.SEGMENTS]:
+        if segment >= self.spec.segments:
             yield Status.BAD_VALUE, b""
             return
         self.state = self._node_column("uploaded")
         width = force_bytes(self.spec)
-        values = forces(self._program(), segment, self.state)
+        values = forces(self._program(self.spec.segments), segment, self.state)
         yield Status.DATA, segment.to_bytes(INDEX_BYTES, "little") + b"".join(
             value.to_bytes(width, "little", signed=True) for value in values)
         yield Status.OK, b""

@@ -5,7 +5,7 @@ from random import Random
 
 from pendula.contract.uart import DATA_BITS, FRAME_BITS
 
-__all__ = ["levels_of", "read_wire"]
+__all__ = ["levels_of", "read_misframed", "read_wire"]
 
 
 def levels_of(data: bytes, cycles_a_bit: float, rng: Random | None = None) -> list[int]:
@@ -40,3 +40,18 @@ def read_wire(levels: Sequence[int], cycles_a_bit: float) -> list[int]:
         data.append(sum(bit << k for k, bit in enumerate(bits[1:-1])))
         place = start + int((FRAME_BITS - 0.5) * cycles_a_bit)
     return data
+
+
+def read_misframed(levels: Sequence[int], cycles_a_bit: float) -> bytes:
+    """Return the bytes that a receiver of another rate takes from a wire, stop bits unchecked."""
+    data = bytearray()
+    place = 0
+    while place < len(levels):
+        if levels[place]:
+            place += 1
+            continue
+        bits = [levels[min(len(levels) - 1, place + int((k + 0.5) * cycles_a_bit))]
+                for k in range(1, DATA_BITS + 1)]
+        data.append(sum(bit << k for k, bit in enumerate(bits)))
+        place += int((FRAME_BITS - 0.5) * cycles_a_bit)
+    return bytes(data)
