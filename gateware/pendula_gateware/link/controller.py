@@ -169,8 +169,12 @@ class Controller(wiring.Component):
         m.d.comb += response.p.sequence.eq(request.p.sequence)
         sends_rows = port.read & (port.status == Status.OK)
         with m.FSM():
-            with m.State("DISPATCH"), m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
+            with m.State("WAIT"), m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
+                m.next = "DISPATCH"     # a cycle later, when the register has been read
+            with m.State("DISPATCH"):
                 self._dispatch(m, request, registers, response)
+                with m.If(request.ready):
+                    m.next = "WAIT"
             with m.State("MEMORY"):
                 m.d.comb += [
                     port.run.eq(1), response.valid.eq(port.done), response.p.status.eq(port.status),
@@ -178,7 +182,7 @@ class Controller(wiring.Component):
                     response.p.value.eq(port.crc)]
                 with m.If(port.done & response.ready):
                     m.d.comb += request.ready.eq(~sends_rows)
-                    m.next = "DISPATCH"
+                    m.next = "WAIT"
                     with m.If(sends_rows):
                         m.next = "ROWS"
                 with m.If(sends_rows):
@@ -186,7 +190,7 @@ class Controller(wiring.Component):
             with m.State("ROWS"):
                 m.d.comb += [port.run.eq(1), request.ready.eq(port.over)]
                 with m.If(request.ready):
-                    m.next = "DISPATCH"
+                    m.next = "WAIT"
             with m.State("ARRAY"):
                 m.d.comb += runner.run.eq(1)
                 with m.If(runner.done):
@@ -198,7 +202,7 @@ class Controller(wiring.Component):
                         response.p.has_value.eq(1), response.p.value.eq(runner.index.p),
                         response.p.tail.eq(Tail.RESULT), runner.index.ready.eq(response.ready)]
                 with m.If(request.ready):
-                    m.next = "DISPATCH"
+                    m.next = "WAIT"
 
     def _dispatch(self, m, request, registers, response):
         """Answer at once, or leave it to the memory port or the runner."""

@@ -26,13 +26,13 @@ class Registers(wiring.Component):
     write_data : :py:`In(32)`
         Value to write.
     read_data : :py:`Out(32)`
-        Value of the register, extended by its sign.
+        Value of the register, extended by its sign; 0 where there is none.
     known, writable : :py:`Out(1)`
         Whether there is such a register, and whether it may be written.
 
     Notes
     -----
-    `read_data`, `known` and `writable` follow `address` within the cycle.
+    Latency `latency` from `address` to `read_data`, `known` and `writable`.
     """
 
     values: data.View
@@ -48,6 +48,7 @@ class Registers(wiring.Component):
     read_data: Signal
     known: Signal
     writable: Signal
+    latency = 1
 
     def __init__(self) -> None:
         read_only = {register.name.name.lower(): In(register_shape(register))
@@ -63,12 +64,13 @@ class Registers(wiring.Component):
             register.name.name.lower(): register.reset for register in REGISTERS
             if register.access is Access.READ_WRITE})
         m.d.comb += self.values.eq(values)
+        m.d.sync += [self.known.eq(0), self.writable.eq(0), self.read_data.eq(0)]
         with m.Switch(self.address):
             for register in REGISTERS:
                 name, writable = register.name.name.lower(), register.access is Access.READ_WRITE
                 value = values[name] if writable else getattr(self, name)
                 with m.Case(register.name):
-                    m.d.comb += [self.known.eq(1), self.writable.eq(writable),
+                    m.d.sync += [self.known.eq(1), self.writable.eq(writable),
                                  self.read_data.eq(value)]
                     if writable:
                         with m.If(self.write):

@@ -29,13 +29,14 @@ def test_every_address():
                      "JITTER_STATUS": 9, "JITTER_BITS": 1005}
         for address in range(256):
             ctx.set(dut.address, address)
+            await ctx.tick().repeat(dut.latency)
             register = by_address.get(address)
             assert ctx.get(dut.known) == (register is not None)
             writable = register is not None and register.access is Access.READ_WRITE
             assert ctx.get(dut.writable) == writable
-            if register is not None:
-                expected = read_only.get(register.name.name, kept(register, register.reset))
-                assert ctx.get(dut.read_data) == expected, register.name
+            expected = 0 if register is None else read_only.get(
+                register.name.name, kept(register, register.reset))
+            assert ctx.get(dut.read_data) == expected, address
 
     simulate(dut, bench)
 
@@ -61,6 +62,7 @@ def test_writes_keep_the_width_and_the_sign():
                 expected[register.name] = kept(register, value)
             for name, stored in expected.items():
                 ctx.set(dut.address, name)
+                await ctx.tick().repeat(dut.latency)
                 assert ctx.get(dut.read_data) == stored
                 assert ctx.get(dut.values[name.name.lower()]) & MASK == stored
 
