@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,13 @@ def test_equal_programs_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         save(small_program(), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_arrays_of_any_memory_layout_come_back(tmp_path: Path) -> None:
+    program = small_program()
+    turned = replace(program, codes=np.asfortranarray(program.codes))
+    save(turned, tmp_path / "m.pendula")
+    assert same(load(tmp_path / "m.pendula"), program)
 
 
 def test_codes_take_one_byte_each(model: Path) -> None:

@@ -106,7 +106,7 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
         If the provenance is no JSON or the file cannot be written.
     """
     arrays = program.arrays()
-    tensors = {name: arrays[name].astype(dtype)
+    tensors = {name: arrays[name].astype(dtype, order="C")      # as safetensors reads memory
                for name, (_, dtype) in _layout(program.spec, program.segments).items()}
     try:
         metadata = canonical_json(_document(program)).decode()

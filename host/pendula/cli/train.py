@@ -1,14 +1,22 @@
 """``pendula train``: from a preset to a model file."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pendula import modelfile
 from pendula.cli.common import emit, json_option, output_option, progress_bar
+from pendula.device import open_device
 from pendula.program import Program
+
+if TYPE_CHECKING:
+    from pendula.training.ais.presets import AisPreset
+    from pendula.training.ais.training import Progress
+    from pendula.training.presets import Preset
 
 __all__ = ["command"]
 
@@ -19,44 +27,124 @@ __all__ = ["command"]
 @click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Folder with the data set's files, for presets that need one.")
 @click.option("--seed", type=int, default=0, show_default=True,
-              help="Seed of the noise that the images are mixed with.")
+              help="Seed of all that is drawn at random.")
+@click.option("--resume", is_flag=True,
+              help="Go on from the checkpoint beside OUTPUT (ais- presets).")
+@click.option("--in-loop", metavar="URL",
+              help="Device that draws the samples that are learnt from (ais- presets).")
 @json_option
-def command(preset: str, output: Path, data: Path | None, seed: int, as_json: bool) -> None:
-    """Train PRESET by force matching, quantise it to 4-bit codes, and write a model file.
+def command(preset: str, output: Path, data: Path | None, seed: int, resume: bool,
+            in_loop: str | None, as_json: bool) -> None:
+    """Train PRESET to 4-bit codes, and write a model file.
 
     \b
-    Presets:
-      digits      8x8 digits of scikit-learn, all ten classes
-      mnist01-12  MNIST's zeros and ones, averaged to 12x12; --data names the folder with
-                  train-images-idx3-ubyte.gz and the other three files
+    Presets of force matching:
+      digits         8x8 digits of scikit-learn, all ten classes
+      mnist01-12     MNIST's zeros and ones, averaged to 12x12
+    Presets of coupled phases trained on their end states:
+      ais-digits     8x8 digits of scikit-learn, all ten classes
+      ais-mnist28    MNIST, 28x28
+      ais-fashion28  Fashion-MNIST, 28x28
+    All but the digits need --data, the folder with train-images-idx3-ubyte.gz and so on.
 
-    Noise is added to the images step by step; for every segment of that diffusion, run backwards,
-    the array's couplings are the least-squares answer to the force that would undo it. An ensemble
-    runs along with the codes chosen so far, and each segment makes up for how far it has gone
-    astray. `loss` is the share of the squared force that the best real coefficients leave (most of
-    it is noise that no force can know); `excess` is what codes and feedback add to that. The same
-    command gives the same file.
+    Force matching: noise is added to the images step by step; for every segment of that diffusion,
+    run backwards, the array's couplings are the least-squares answer to the force that would undo
+    it. An ensemble runs along with the codes chosen so far, and each segment makes up for how far
+    it has gone astray. `loss` is the share of the squared force that the best real coefficients
+    leave (most of it is noise that no force can know); `excess` is what codes and feedback add.
+
+    The ais- presets train all segments together, against a critic that tells end states from
+    images; gradients pass the rounding to codes as if it were not there. It needs
+    pip install 'pendula[learn]'. A checkpoint and a log (JSON lines) are kept beside the model
+    file: a training that was stopped goes on with --resume, and ends with the same file.
 
     \b
     Examples:
       pendula train digits -o my.pendula
       pendula train mnist01-12 --data ~/mnist -o ones.pendula && pendula sample ones.pendula ...
+      pendula train ais-mnist28 --data ~/mnist -o m.pendula
+      pendula train ais-mnist28 --data ~/mnist -o m.pendula --resume
+      pendula train ais-digits -o d.pendula --in-loop 'verilator://?mismatch=0.05'
     """
-    from pendula.training import get_preset, train
-    chosen = get_preset(preset)
+    from pendula.training.catalogue import find_preset
+    from pendula.training.presets import Preset
+    chosen = find_preset(preset)
     start = time.perf_counter()
-    with progress_bar("Training", chosen.segments + 1) as progress:
-        program = train(chosen, data=data, seed=seed, progress=progress)
+    if isinstance(chosen, Preset):
+        if resume or in_loop:
+            raise click.UsageError(f"--resume and --in-loop are for ais- presets, not {preset}.")
+        program, figures = _force_matching(chosen, output, data, seed)
+    else:
+        program, figures = _ais(chosen, output, data, seed, resume, in_loop)
     seconds = time.perf_counter() - start
-    modelfile.save(program, output)
-    emit({"output": str(output), "program": program.digest, **_figures(program),
+    spec = program.spec
+    emit({"output": str(output), "program": program.digest, "nodes": spec.nodes,
+          "neighbours": len(spec.offsets), "segments": program.segments,
+          "steps": program.total_steps, "code_bits": spec.code_bits, **figures,
           "train_s": round(seconds, 2)}, as_json)
 
 
-def _figures(program: Program) -> dict[str, Any]:
-    segments, spec = program.provenance["segments"], program.spec
+def _force_matching(preset: "Preset", output: Path, data: Path | None, seed: int
+                    ) -> tuple[Program, dict[str, Any]]:
+    from pendula.training import train
+    with progress_bar("Training", preset.segments + 1) as progress:
+        program = train(preset, data=data, seed=seed, progress=progress)
+    modelfile.save(program, output)
+    segments = program.provenance["segments"]
     share = {name: sum(one[name] * one["steps"] / one["power"] for one in segments)
              / program.total_steps for name in ("loss", "excess")}
-    return {"nodes": spec.nodes, "neighbours": len(spec.offsets), "segments": program.segments,
-            "steps": program.total_steps, "code_bits": spec.code_bits,
-            **{name: round(value, 5) for name, value in share.items()}}
+    return program, {name: round(value, 5) for name, value in share.items()}
+
+
+def _ais(preset: "AisPreset", output: Path, data: Path | None, seed: int, resume: bool,
+         in_loop: str | None) -> tuple[Program, dict[str, Any]]:
+    from pendula.extras import import_extra
+    for library in ("jax", "optax"):
+        import_extra(library, "learn")
+    from pendula.training.ais.training import checkpoint_path, log_path, train_ais
+    images = preset.load(data)
+    device = open_device(in_loop) if in_loop else None
+    try:
+        with _display(preset.iterations) as progress:
+            program = train_ais(preset, images, seed=seed, output=output, resume=resume,
+                                device=device, progress=progress)
+    except KeyboardInterrupt:
+        if checkpoint_path(output).exists():
+            click.echo(f"The last checkpoint is kept in {checkpoint_path(output)}; "
+                       "--resume goes on from there", err=True)
+        raise
+    finally:
+        if device:
+            device.close()
+    return program, {"log": str(log_path(output))}
+
+
+@contextmanager
+def _display(updates: int) -> Iterator["Progress"]:
+    """Yield a function that shows a report on stderr: a bar, figures, and a row of samples."""
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    from pendula.cli.thumbnails import thumbnails
+    from pendula.training.ais.training import Report
+    console = Console(stderr=True)
+    bars = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"),
+                    TimeRemainingColumn(), console=console)
+    task = bars.add_task("Training", total=updates, at="")
+    energy, row = "", Text()
+
+    def show(report: Report) -> None:
+        nonlocal energy, row
+        if report.energy is not None and report.samples is not None:
+            energy, row = f", energy {report.energy:.3f}", thumbnails(report.samples, console.width)
+        bars.update(task, completed=report.update, at=f"{report.update}/{report.updates} distance "
+                                                      f"{report.distance:.2f}{energy}")
+        live.update(Group(bars, row))
+
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Live(bars, console=console, refresh_per_second=4) as live:
+        yield show

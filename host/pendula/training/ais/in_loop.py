@@ -1,0 +1,63 @@
+"""A device in the loop: it draws the samples, and the surrogate carries the gradient.
+
+Wright et al., *Deep physical neural networks trained with backpropagation* (Nature 601, 2022), call
+this physics-aware training: values come from the device, slopes from a model of it.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pendula.calibration import calibrate
+from pendula.device import AbstractDevice
+from pendula.program import Program
+from pendula.training.ais.codes import Latent, quantised
+from pendula.training.ais.functions import Response
+from pendula.training.ais.trainer import Trainer
+
+__all__ = ["DeviceSampler", "calibrated_response"]
+
+
+def calibrated_response(device: AbstractDevice, program: Program) -> Response:
+    """Measure a device, and return its response for the surrogate.
+
+    Parameters
+    ----------
+    device : AbstractDevice
+        Device; it holds another program afterwards.
+    program : Program
+        Any of the same array, with as many segments.
+    """
+    found = calibrate(device, program)
+    return Response(
+        tuple(tuple(tuple(map(float, row)) for row in matrix) for matrix in found.coupling),
+        tuple(tuple((float(gain), float(offset)) for gain, offset in terms)
+              for terms in found.local))
+
+
+class DeviceSampler:
+    """End states from a device.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Whose codes are loaded.
+    device : AbstractDevice
+        Exact or not, near or far.
+    """
+
+    def __init__(self, trainer: Trainer, device: AbstractDevice) -> None:
+        self._trainer, self._device = trainer, device
+
+    def draw(self, latent: Latent, key: Array, count: int) -> tuple[Array, Array]:
+        """Load the codes of a latent; return the device's first and end states."""
+        trainer, device = self._trainer, self._device
+        device.load(trainer.program(quantised(trainer.spec, latent)))
+        high, low = (int(word) for word in np.asarray(jax.random.bits(key, (2,), jnp.uint32)))
+        seed = high << 32 | low
+        first = device.sample(count, seed=seed, hidden=True, stop_step=0).values
+        ends = device.sample(count, seed=seed, hidden=True).values
+        unit_val = 2.0**-trainer.spec.state.f_bits if device.exact else 1.0
+        return (jnp.asarray(first.T * unit_val, jnp.float32),
+                jnp.asarray(ends.T * unit_val, jnp.float32))

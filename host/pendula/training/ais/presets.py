@@ -1,0 +1,118 @@
+"""Named choices of data, array and training for the AIS-like systems. Imports no JAX."""
+
+import os
+from dataclasses import dataclass
+
+from pendula.contract import ArraySpec, OffsetGraph, cells
+from pendula.contract.physics import get_physics
+from pendula.training.data import Images, load_images
+
+__all__ = ["AIS_PRESETS", "AisPreset", "links"]
+
+# Rows down and columns right to cells that a node listens to, besides the opposite ones. Short
+# links shape strokes, long ones let distant strokes agree within the few steps that there are.
+_NEAR = ((0, 1), (1, 0), (1, 1), (1, -1))
+_FAR = ((0, 3), (3, 0), (2, 2), (2, -2), (0, 5), (5, 0), (4, 4), (4, -4), (0, 2), (2, 0), (1, 2),
+        (2, 1), (1, -2), (2, -1), (1, 3), (3, 1), (3, -1), (1, -3), (0, 4), (4, 0))
+
+
+def links(cell: int, degree: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the first links of cells with `cell` nodes that give every node `degree` neighbours.
+
+    First come the other members of the cell, then all members of the next cells, then the same
+    member of farther cells, then their other members.
+    """
+    own = [(0, 0, onwards) for onwards in range(1, cell)]
+    near = [(*away, onwards) for away in _NEAR for onwards in range(cell)]
+    far = [(*away, onwards) for onwards in range(cell) for away in _FAR]
+    return tuple(own + near + far)[:degree // 2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AisPreset:
+    """What is learnt, on which array, by which adversary.
+
+    Parameters
+    ----------
+    name, summary : str
+        Name on the command line, and one line about it.
+    data : str
+        One of :data:`pendula.training.data.DATASETS`.
+    physics : str
+        Physics of the nodes.
+    hidden : int
+        Hidden nodes a pixel.
+    degree : int
+        Neighbours of a node, an even number.
+    segments, steps : int
+        Time segments, and steps of each.
+    code_bits, local_code_bits : int
+        Widths of the codes of couplings and of local terms.
+    coupling_val, local_val : float
+        Standard deviation of the first couplings and local coefficients, in units of x a step.
+    iterations : int
+        Updates of the array.
+    interval : int
+        Updates between checkpoints.
+    batch : int
+        Images of one update.
+    rate : float
+        Learning rate of codes, in codes; that of the logarithms of gains is a third of it.
+    critic : tuple of int
+        Widths of the critic's layers.
+    critic_rate : float
+        Its learning rate.
+    critic_steps : int
+        Its updates before each one of the array.
+    penalty : float
+        Weight of the gradient penalty.
+    average : float
+        Share of the past in the running average of the latent codes, which becomes the program.
+    """
+
+    name: str
+    summary: str
+    data: str
+    physics: str = "kuramoto"
+    hidden: int = 1
+    degree: int = 24
+    segments: int = 4
+    steps: int = 5
+    code_bits: int = 4
+    local_code_bits: int = 8
+    coupling_val: float = 0.1
+    local_val: float = 0.05
+    iterations: int
+    interval: int = 200
+    batch: int = 64
+    rate: float = 0.03
+    critic: tuple[int, ...] = (512, 256)
+    critic_rate: float = 3e-4
+    critic_steps: int = 3
+    penalty: float = 10.0
+    average: float = 0.99
+
+    def load(self, folder: str | os.PathLike[str] | None = None) -> Images:
+        """Return the images; see :func:`pendula.training.data.load_images`."""
+        return load_images(self.data, folder)
+
+    def graph(self, shape: tuple[int, int]) -> OffsetGraph:
+        """Return the graph for images of a shape."""
+        cell = 1 + self.hidden
+        return cells(*shape, cell, links(cell, self.degree))
+
+    def spec(self, graph: OffsetGraph) -> ArraySpec:
+        """Return the array."""
+        return ArraySpec(physics=get_physics(self.physics), nodes=graph.nodes,
+                         offsets=graph.offsets, code_bits=self.code_bits,
+                         local_code_bits=self.local_code_bits)
+
+
+AIS_PRESETS = {preset.name: preset for preset in (
+    AisPreset(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
+              data="digits", degree=16, iterations=1500, critic=(128, 64)),
+    AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
+              data="mnist", segments=8, steps=3, iterations=10000),
+    AisPreset(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
+              data="fashion-mnist", segments=8, steps=3, iterations=10000),
+)}

@@ -1,0 +1,207 @@
+"""Training against a critic, one update after the other, from any state that a file can hold."""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import optax
+from jax import Array
+
+from pendula.contract import ArraySpec, OffsetGraph
+from pendula.program import Program
+from pendula.training.ais.array import Shape, end_states, fold
+from pendula.training.ais.codes import Latent, confine, first_latent, quantised, real, to_program
+from pendula.training.ais.critic import Weights, critic_loss, first_weights, judge
+from pendula.training.ais.functions import Response
+from pendula.training.ais.presets import AisPreset
+from pendula.training.data import Images
+
+__all__ = ["Figures", "Sampler", "State", "Trainer"]
+
+_MOMENTUM, _SQUARES = 0.5, 0.9          # of Adam, as usual for critics
+_GAIN_RATE = 1 / 3                      # of the logarithms of gains, relative to codes
+
+
+class State(NamedTuple):
+    """All that a training depends on besides preset, seed and data.
+
+    Parameters
+    ----------
+    iteration : array of int, shape ()
+        Updates so far.
+    latent, average : Latent
+        What is trained, and its running average.
+    optimiser, critic_optimiser : tree of arrays
+        Adam's moments.
+    critic : dict of str to array
+        Weights of the critic.
+    """
+
+    iteration: Array
+    latent: Latent
+    average: Latent
+    optimiser: Any
+    critic: Weights
+    critic_optimiser: Any
+
+
+class Figures(NamedTuple):
+    """What an update says about itself.
+
+    Parameters
+    ----------
+    distance : float
+        The critic's estimate of the Wasserstein distance, before the last update of the array.
+    slope : float
+        Norm of the gradient at the latent codes.
+    """
+
+    distance: float
+    slope: float
+
+
+class Sampler(Protocol):
+    """Where end states come from: the surrogate itself, or a device."""
+
+    def draw(self, latent: Latent, key: Array, count: int) -> tuple[Array, Array]:
+        """Return first and end states, both of shape (N, B), of whole codes."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """The updates of one preset on one data set.
+
+    Parameters
+    ----------
+    preset : AisPreset
+        What to train.
+    images : Images
+        What to learn.
+    seed : int
+        Of first codes, first states and batches; update i depends on (seed, i) and the state alone.
+    response : Response, optional
+        How the device answers that is in the loop; an ideal one where not given.
+    """
+
+    preset: AisPreset
+    images: Images
+    seed: int
+    response: Response | None = None
+
+    @cached_property
+    def graph(self) -> OffsetGraph:
+        """Graph of the array."""
+        return self.preset.graph(self.images.shape)
+
+    @cached_property
+    def spec(self) -> ArraySpec:
+        """Array that is trained."""
+        return self.preset.spec(self.graph)
+
+    @cached_property
+    def shape(self) -> Shape:
+        """Array and steps."""
+        return Shape(self.spec, (self.preset.steps,) * self.preset.segments, self.response)
+
+    @cached_property
+    def visible(self) -> npt.NDArray[np.bool_]:
+        """Nodes that are read out: the first one of every cell."""
+        return np.arange(self.spec.nodes) % (1 + self.preset.hidden) == 0
+
+    @cached_property
+    def _present(self) -> npt.NDArray[np.float32]:
+        return np.array(self.graph.mask).T.astype(np.float32)
+
+    @cached_property
+    def _data(self) -> Array:
+        return jnp.asarray(np.rint(255 * self.images.train), jnp.uint8)
+
+    @cached_property
+    def _optimisers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+        preset = self.preset
+        ramp = optax.linear_schedule(preset.rate, 0.05 * preset.rate, preset.iterations // 2,
+                                     preset.iterations // 2)
+        local = self.spec.local_code.hi / self.spec.code.hi
+        scales = Latent(*map(jnp.asarray, (1.0, local, _GAIN_RATE, _GAIN_RATE)))
+        scaled = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, scales))
+        return (optax.chain(optax.adam(ramp, _MOMENTUM, _SQUARES), scaled),
+                optax.adam(preset.critic_rate, _MOMENTUM, _SQUARES))
+
+    def first_state(self) -> State:
+        """Return the state before any update."""
+        preset = self.preset
+        keys = jax.random.split(jax.random.key(self.seed), 2)
+        latent = first_latent(self.shape, keys[0], coupling_val=preset.coupling_val,
+                              local_val=preset.local_val)
+        critic = first_weights(keys[1], int(self.visible.sum()), preset.critic)
+        optimiser, critic_optimiser = self._optimisers
+        state = State(jnp.zeros((), jnp.int32), latent, latent, optimiser.init(latent), critic,
+                      critic_optimiser.init(critic))
+        return jax.tree.map(np.asarray, state)      # as from a file: nothing is compiled twice
+
+    def program(self, whole: Latent, **provenance: Any) -> Program:
+        """Return the program of whole codes and gains, without noise, from uniform states."""
+        return to_program(self.shape, self.graph, whole, visible=self.visible,
+                          image_shape=self.images.shape, provenance=provenance)
+
+    def advance(self, state: State, sampler: Sampler) -> tuple[State, Figures]:
+        """Update the critic a few times, then the array once."""
+        preset = self.preset
+        key = jax.random.fold_in(jax.random.key(self.seed), 1 + int(state.iteration))
+        critic, moments, distance = state.critic, state.critic_optimiser, jnp.zeros(())
+        for turn in range(preset.critic_steps):
+            draw_key, step_key = jax.random.split(jax.random.fold_in(key, turn))
+            _, ends = sampler.draw(state.latent, draw_key, preset.batch)
+            critic, moments, distance = self._update_critic(critic, moments, ends, self._data,
+                                                             step_key)
+        draw_key = jax.random.fold_in(key, preset.critic_steps)
+        first, ends = sampler.draw(state.latent, draw_key, preset.batch)
+        latent, average, optimiser, slope = self._update_array(state, critic, first, ends)
+        return (State(state.iteration + 1, latent, average, optimiser, critic, moments),
+                Figures(float(distance), float(slope)))
+
+    @partial(jax.jit, static_argnums=(0, 3))
+    def draw(self, latent: Latent, key: Array, count: int) -> tuple[Array, Array]:
+        """Return first and end states of the surrogate: a trainer is a :class:`Sampler`."""
+        first = jax.random.uniform(key, (self.spec.nodes, count), minval=-1.0, maxval=1.0)
+        return first, self._ends(latent, first)
+
+    def _ends(self, latent: Latent, first: Array) -> Array:
+        whole = quantised(self.spec, latent)
+        return end_states(self.shape, real(self.spec, whole, self._present), first)
+
+    def pixels(self, ends: Array) -> Array:
+        """Return images from end states, shape (B, V), pixels from 0 to 1."""
+        return fold(ends)[self.visible].T
+
+    @partial(jax.jit, static_argnums=0)
+    def _update_critic(self, critic: Weights, moments: Any, ends: Array, data: Array, key: Array
+                       ) -> tuple[Weights, Any, Array]:
+        pick_key, line_key = jax.random.split(key)
+        fake = self.pixels(ends)
+        picked = jax.random.randint(pick_key, (len(fake),), 0, len(data))
+        slopes, distance = jax.grad(critic_loss, has_aux=True)(
+            critic, fake, data[picked] / 255, line_key, self.preset.penalty)
+        updates, moments = self._optimisers[1].update(slopes, moments)
+        return optax.apply_updates(critic, updates), moments, distance      # type: ignore
+
+    @partial(jax.jit, static_argnums=0)
+    def _update_array(self, state: State, critic: Weights, first: Array, measured: Array
+                      ) -> tuple[Latent, Latent, Any, Array]:
+        def loss(latent: Latent) -> Array:
+            ends = self._ends(latent, first)
+            ends += jax.lax.stop_gradient(measured - ends)      # values are the sampler's
+            return -judge(critic, self.pixels(ends)).mean()
+
+        slopes = jax.grad(loss)(state.latent)
+        updates, optimiser = self._optimisers[0].update(slopes, state.optimiser)
+        latent = confine(self.spec, jax.tree.map(jnp.add, state.latent, updates))
+        share = jnp.minimum(self.preset.average, state.iteration / (state.iteration + 10.0))
+        average = jax.tree.map(lambda old, new: share * old + (1 - share) * new, state.average,
+                               latent)
+        return latent, average, optimiser, optax.global_norm(slopes)
