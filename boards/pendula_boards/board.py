@@ -110,7 +110,7 @@ class Board:
     busy : Led
         Lit while the device works.
     error : Led, optional
-        Lit since a byte was lost.
+        Lit since a byte was lost or a frame dropped.
     loader : str
         Name for openFPGALoader.
     volatile : bool

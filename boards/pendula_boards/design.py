@@ -12,13 +12,14 @@ from typing import Any
 from pendula.contract.digest import digest
 from pendula.contract.spec import ArraySpec
 from pendula.contract.uart import DEFAULT_BAUD_HZ
-from pendula.errors import ClockError, ContractError
+from pendula.errors import BoardError, ClockError, ContractError
 from pendula_boards.board import Board
 from pendula_boards.flow import Plan
 from pendula_boards.pll import MHZ, PllSetting, megahertz
 from pendula_boards.tools import Tool, find_tool
 from pendula_boards.top import BoardTop
 from pendula_gateware.link.uart import baud_error, baud_tolerance
+from pendula_gateware.noise.jitter import TECHNOLOGIES, RingSource
 from pendula_gateware.top import Top
 
 __all__ = ["BAUD_ERROR_BOUND", "Design"]
@@ -28,6 +29,7 @@ BAUD_ERROR_BOUND = 0.01
 
 _SOURCES = ("pendula.contract", "pendula_gateware", "pendula_boards")
 _PACKAGES = ("amaranth", "amaranth-boards")
+_RING_OPTIONS = ("--ignore-loops",)     # of nextpnr: rings are loops on purpose
 
 
 @dataclass(frozen=True, kw_only=True)       # no slots: the identity is cached
@@ -46,6 +48,10 @@ class Design:
         Clock.
     baud_hz : int
         Bits a second of the UART.
+    sums : int
+        Sums of the statistics on the chip; there are none at 0.
+    jitter : bool
+        Whether it has a jitter seeder.
     """
 
     board: Board
@@ -53,20 +59,28 @@ class Design:
     lanes: int
     setting: PllSetting
     baud_hz: int
+    sums: int = 0
+    jitter: bool = False
 
     @classmethod
     def of(cls, board: Board, spec: ArraySpec, *, lanes: int = 1,
-           clock_hz: Fraction | int | None = None, baud_hz: int | None = None) -> "Design":
+           clock_hz: Fraction | int | None = None, baud_hz: int | None = None,
+           sums: int = 0, jitter: bool = False) -> "Design":
         """Return a design, with the board's clock and baud rate where none is given.
 
         Raises
         ------
         ClockError
             If the board cannot make the clock, or the baud rate from it.
+        BoardError
+            If the rings of a jitter seeder cannot be made of its cells.
         """
+        if jitter and board.part.fabric.name not in TECHNOLOGIES:
+            raise BoardError(f"board must be of {' or '.join(TECHNOLOGIES)} for a jitter seeder, "
+                             f"not {board.name}")
         setting = board.part.pll.solve(board.input_hz, clock_hz or board.clock_hz)
         design = cls(board=board, spec=spec, lanes=lanes, setting=setting,
-                     baud_hz=baud_hz or board.port.baud_hz)
+                     baud_hz=baud_hz or board.port.baud_hz, sums=sums, jitter=jitter)
         design.check_baud()
         return design
 
@@ -120,16 +134,19 @@ class Design:
         setting = {name: str(value) for name, value in asdict(self.setting).items()}
         return digest({"sources": _sources(), "spec": self.spec.describe(),
                        "board": self.board.name, "lanes": self.lanes, "setting": setting,
-                       "baud_hz": self.baud_hz, "versions": self.versions})
+                       "baud_hz": self.baud_hz, "sums": self.sums, "jitter": self.jitter,
+                       "versions": self.versions})
 
     def plan(self) -> Plan:
         """Elaborate it, and return how its bitstream is made."""
-        board = self.board
-        top = Top(spec=self.spec, build_id=self.build_id, lanes=self.lanes,
-                  fabric=board.part.fabric)
+        board, fabric = self.board, self.board.part.fabric
+        jitter = RingSource(technology=fabric.name) if self.jitter else None
+        top = Top(spec=self.spec, build_id=self.build_id, lanes=self.lanes, jitter=jitter,
+                  fabric=fabric, sums=self.sums)
         return Plan.of(
             BoardTop(board=board, top=top, setting=self.setting, baud_hz=self.baud_hz),
-            board.make_platform(), board.part.flow, place_options=board.place_options,
+            board.make_platform(), board.part.flow,
+            place_options=(*board.place_options, *(_RING_OPTIONS if jitter else ())),
             pack_options=board.pack_options,
             clock_mhz=float(self.setting.output_hz / MHZ))
 

@@ -1,7 +1,6 @@
 """Does an array fit a board, in how many lanes, and if not, what would."""
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 from pendula.contract.protocol import LANES_HI
@@ -95,20 +94,17 @@ def usable(board: Board) -> dict[str, int]:
             for name, count in board.part.capacity.items()}
 
 
-def fit(board: Board, spec: ArraySpec, *, clock_hz: Fraction | None = None,
-        baud_hz: int | None = None, say: Say) -> Fit:
-    """Work out how many lanes of an array fit a board.
+def fit(one: Design, say: Say) -> Fit:
+    """Work out how many lanes of a design with one lane fit its board.
 
     One and two lanes are synthesised; further ones are taken to need as much as the second.
 
     Raises
     ------
-    ClockError
-        If the board cannot make the clock.
     BuildError
         If a tool fails.
     """
-    one = Design.of(board, spec, clock_hz=clock_hz, baud_hz=baud_hz)
+    board = one.board
     say(f"Synthesising one and two lanes for {board.title}")
     demand = Demand(*measure([one, replace(one, lanes=2)]))
     lanes = demand.lanes(board)
@@ -116,16 +112,15 @@ def fit(board: Board, spec: ArraySpec, *, clock_hz: Fraction | None = None,
                demand.fullest(lanes + 1, board))
 
 
-def most_lanes(board: Board, spec: ArraySpec, *, clock_hz: Fraction | None,
-               baud_hz: int | None, say: Say) -> int:
-    """Return the most lanes that fit, as :func:`fit` finds them.
+def most_lanes(one: Design, say: Say) -> int:
+    """Return the most lanes of a design with one lane that fit, as :func:`fit` finds them.
 
     Raises
     ------
     FitError
         If not even one does.
     """
-    found = fit(board, spec, clock_hz=clock_hz, baud_hz=baud_hz, say=say)
+    found = fit(one, say)
     require(found, say)
     return found.lanes
 

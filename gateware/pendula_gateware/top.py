@@ -49,18 +49,22 @@ class Top(wiring.Component):
     busy : :py:`Out(1)`
         Whether something is left to do before the next byte of input. While this is low and
         `i.valid` is low, the clock may stop.
+    dropped : :py:`Out(1)`
+        Whether the register FRAMES_DROPPED is not 0.
     """
 
     i: stream.Interface
     o: stream.Interface
     busy: Signal
+    dropped: Signal
 
     def __init__(self, *, spec: ArraySpec, build_id: str, lanes: int = 1,
                  jitter: RingSource | ModelSource | None = None, fabric: Fabric = GENERIC,
                  sums: int = 0) -> None:
         self._spec, self._build_id, self._jitter = spec, build_id, jitter
         self._lanes, self._fabric, self._sums = lanes, fabric, sums
-        super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1)})
+        super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1),
+                          "dropped": Out(1)})
 
     @property
     def spec(self) -> ArraySpec:
@@ -124,6 +128,7 @@ class Top(wiring.Component):
             controller.saturations.eq(array.saturations), controller.cycles.eq(array.cycles),
             controller.measured.eq(array.measured),
             controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
+            self.dropped.eq(deframer.dropped.any()),
             self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy
                          | requests.o.valid | commands.o.valid | responses.o.valid
                          | answers.o.valid),
@@ -138,7 +143,7 @@ class Flat(wiring.Component):
     """Component whose ports are plain signals, for tools that dislike double underscores.
 
     :class:`Top` gets the Verilog ports ``clk``, ``rst``, ``i_payload[7:0]``, ``i_valid``,
-    ``i_ready``, ``o_payload[7:0]``, ``o_valid``, ``o_ready`` and ``busy``.
+    ``i_ready``, ``o_payload[7:0]``, ``o_valid``, ``o_ready``, ``busy`` and ``dropped``.
 
     Parameters
     ----------

@@ -35,6 +35,8 @@ class UartTop(wiring.Component):
     lost : :py:`Out(32)`
         Bytes that the receiver lost; the frames that they belonged to are dropped by their CRC, and
         the host repeats the request.
+    dropped : :py:`Out(1)`
+        Whether frames have been dropped, as :class:`Top` says.
 
     Notes
     -----
@@ -45,11 +47,12 @@ class UartTop(wiring.Component):
     tx: Signal
     busy: Signal
     lost: Signal
+    dropped: Signal
 
     def __init__(self, *, top: Top, clock_hz: int, baud_hz: int = DEFAULT_BAUD_HZ) -> None:
         self._top, self._clock_hz, self._baud_hz = top, clock_hz, baud_hz
         super().__init__({"rx": wire(In), "tx": wire(Out), "busy": Out(1),
-                          "lost": Out(REGISTER_BITS)})
+                          "lost": Out(REGISTER_BITS), "dropped": Out(1)})
 
     @property
     def top(self) -> Top:
@@ -75,5 +78,6 @@ class UartTop(wiring.Component):
         connect(m, receiver.o, top.i)
         connect(m, top.o, transmitter.i)
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx),
-                     self.busy.eq(top.busy | transmitter.busy), self.lost.eq(receiver.lost)]
+                     self.busy.eq(top.busy | transmitter.busy), self.lost.eq(receiver.lost),
+                     self.dropped.eq(top.dropped)]
         return m

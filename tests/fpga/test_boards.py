@@ -16,6 +16,7 @@ from pendula_boards.clocking import CountedReset
 from pendula_boards.design import BAUD_ERROR_BOUND, Design
 from pendula_boards.pll import MHZ
 from pendula_gateware.link.uart import MIN_CYCLES_A_BIT, baud_error
+from pendula_gateware.noise.jitter import RINGS, TECHNOLOGIES
 
 PINS = {"icebreaker": {"35", "6", "9", "37", "11"},
         "tang-nano-9k": {"52", "17", "18", "10", "11"},
@@ -52,6 +53,26 @@ def test_a_board_with_its_own_clock_has_no_loop():
     assert "EHXPLLL" not in rtlil
 
 
+def test_statistics_and_a_jitter_seeder_are_built_where_asked_for():
+    board = find_board("ulx3s-25f")
+    plain, sums, jitter = (design.plan() for design in (
+        Design.of(board, SMALL), Design.of(board, SMALL, sums=64),
+        Design.of(board, SMALL, jitter=True)))
+    statistics = "top.device.top.array.readout.statistics"
+    ring = f"cell \\{TECHNOLOGIES['ecp5'][0]} "
+    assert [statistics in plan.files["top.il"] for plan in (plain, sums, jitter)] == [
+        False, True, False]
+    assert [plan.files["top.il"].count(ring) for plan in (plain, sums, jitter)] == [
+        0, 0, sum(RINGS)]
+    assert ["--ignore-loops" in plan.place_options for plan in (plain, sums, jitter)] == [
+        False, False, True]
+
+
+def test_rings_that_a_part_cannot_make_are_refused():
+    with pytest.raises(BoardError, match="ecp5 or ice40 for a jitter seeder, not tang-nano-9k"):
+        Design.of(find_board("tang-nano-9k"), SMALL, jitter=True)
+
+
 def test_an_unknown_board_is_named_with_the_known_ones():
     with pytest.raises(BoardError, match=r"icebreaker, .*, not 'arty'"):
         find_board("arty")
@@ -63,9 +84,10 @@ def test_identity_hangs_on_everything_that_is_built(monkeypatch):
     others = [Design.of(find_board("ulx3s-45f"), SMALL), Design.of(board, SMALL, lanes=2),
               Design.of(board, SMALL, clock_hz=50 * MHZ),
               Design.of(board, SMALL, baud_hz=1_000_000),
+              Design.of(board, SMALL, sums=64), Design.of(board, SMALL, jitter=True),
               Design.of(board, replace(SMALL, nodes=17))]
     assert Design.of(board, SMALL).build_id == first.build_id
-    assert len({first.build_id, *(other.build_id for other in others)}) == 6
+    assert len({first.build_id, *(other.build_id for other in others)}) == 8
     monkeypatch.setattr(Design, "versions", {"yosys": "another"})
     assert Design.of(board, SMALL).build_id != first.build_id
 

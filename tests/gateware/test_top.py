@@ -31,8 +31,11 @@ def build(physics="quartic", jitter=None, sums=0, lanes=1):
     return Top(spec=small_spec(physics), build_id=BUILD_ID, jitter=jitter, sums=sums, lanes=lanes)
 
 
-def check(top, requests, stall=0.0, seed=1):
-    """Send bytes to the device; it must answer exactly what the contract says, then rest."""
+def check(top, requests, stall=0.0, seed=1, *, dropped=False):
+    """Send bytes to the device; it must answer exactly what the contract says, then rest.
+
+    It must say whether frames were dropped.
+    """
     raw_bits = model_bits(top.jitter.ones) if top.jitter else None
     expected = expected_answers(top.spec, b"".join(requests), raw_bits, top.sums)
 
@@ -45,6 +48,7 @@ def check(top, requests, stall=0.0, seed=1):
         for _ in range(300):       # the array drains
             await ctx.tick()
         assert not ctx.get(top.busy)
+        assert ctx.get(top.dropped) == dropped
 
     async def busy_is_true(ctx):
         rests = False
@@ -89,7 +93,7 @@ def test_damage_is_dropped_and_what_follows_is_answered(seed):
     requests = [part for _ in range(40)
                 for part in (garbage(rng), b"\0", request(rng, Opcode.HELLO))]
     check(top, [*requests, request(rng, Opcode.READ_REGISTER, RegisterName.FRAMES_DROPPED)],
-          0.05, seed)
+          0.05, seed, dropped=True)
 
 
 
@@ -150,7 +154,8 @@ def test_cycles_are_those_of_the_last_run():
 def test_flat_ports():
     top = Flat(build())
     assert set(top.signature.members) == {
-        "i_payload", "i_valid", "i_ready", "o_payload", "o_valid", "o_ready", "busy"}
+        "i_payload", "i_valid", "i_ready", "o_payload", "o_valid", "o_ready", "busy",
+        "dropped"}
 
 
 @pytest.mark.cocotb

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from pendula.contract.statistics import SUMS_HI
 from pendula.errors import MissingExtraError
 
-__all__ = ["FrequencyType", "baud_option", "clock_option", "import_boards", "stages", "summarise"]
+__all__ = ["FrequencyType", "design_options", "import_boards", "stages", "summarise"]
 
 MHZ = 1_000_000
 
@@ -47,11 +48,23 @@ class FrequencyType(click.ParamType):
         return hz
 
 
-clock_option = click.option("--clock-mhz", "clock_hz", type=FrequencyType(), metavar="F",
-                            help="Clock of the array; the board's default without it.")
-baud_option = click.option("--baud", "baud_hz", type=int, metavar="N",
-                           help="Bits a second of the serial port; the board's default without "
-                                "it.")
+_DESIGN_OPTIONS = (
+    click.option("--clock-mhz", "clock_hz", type=FrequencyType(), metavar="F",
+                 help="Clock of the array; the board's default without it."),
+    click.option("--baud", "baud_hz", type=int, metavar="N",
+                 help="Bits a second of the serial port; the board's default without it."),
+    click.option("--sums", type=click.IntRange(0, SUMS_HI), metavar="N", default=0,
+                 show_default=True, help="Sums of the statistics on the chip ('pendula moments')."),
+    click.option("--jitter", is_flag=True,
+                 help="Add a jitter seeder ('pendula sample --seed jitter')."),
+)
+
+
+def design_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what a design is made of, besides array and lanes: keywords of ``Design.of``."""
+    for option in reversed(_DESIGN_OPTIONS):
+        command = option(command)
+    return command
 
 
 @contextmanager

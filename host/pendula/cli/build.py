@@ -1,13 +1,13 @@
 """``pendula build``: a bitstream for a board."""
 
-from dataclasses import asdict
-from fractions import Fraction
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pendula import modelfile
-from pendula.cli.boards import baud_option, clock_option, import_boards, stages, summarise
+from pendula.cli.boards import design_options, import_boards, stages, summarise
 from pendula.cli.common import emit, json_option
 
 __all__ = ["command"]
@@ -20,15 +20,14 @@ __all__ = ["command"]
                    "it.")
 @click.option("--lanes", type=click.IntRange(1), metavar="P",
               help="Samples drawn side by side; as many as fit without it.")
-@clock_option
-@baud_option
+@design_options
 @click.option("--seeds", type=click.IntRange(1, 64), default=4, show_default=True,
               help="Placements to try; the fastest is kept.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Folder to write to; build/BOARD without it.")
 @json_option
-def command(board: str, model: str | None, lanes: int | None, clock_hz: Fraction | None,
-            baud_hz: int | None, seeds: int, output: Path | None, as_json: bool) -> None:
+def command(board: str, model: str | None, lanes: int | None, seeds: int, output: Path | None,
+            as_json: bool, **options: Any) -> None:
     """Build the bitstream of a model's array for BOARD, and report.json beside it.
 
     Tools on PATH are taken before those of the Python packages. What was built once is kept in the
@@ -44,12 +43,10 @@ def command(board: str, model: str | None, lanes: int | None, clock_hz: Fraction
     record = boards["catalogue"].find_board(board)
     name = model or str(record.model)
     program = modelfile.load(name)
+    design = boards["design"].Design.of(record, program.spec, lanes=lanes or 1, **options)
     with stages() as say:
         if lanes is None:
-            lanes = import_boards("fit").most_lanes(record, program.spec, clock_hz=clock_hz,
-                                                    baud_hz=baud_hz, say=say)
-        design = boards["design"].Design.of(record, program.spec, lanes=lanes, clock_hz=clock_hz,
-                                            baud_hz=baud_hz)
+            design = replace(design, lanes=import_boards("fit").most_lanes(design, say))
         kept = boards["build"].build(design, seeds=seeds, say=say)
     rates = boards["rates"].Rates.of(design, steps=program.total_steps,
                                      visible=int(program.visible.sum()))
