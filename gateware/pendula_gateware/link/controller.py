@@ -29,7 +29,7 @@ from pendula_gateware.link.parser import Parser
 from pendula_gateware.link.registers import Registers
 from pendula_gateware.link.responder import HelloPacket, Responder
 from pendula_gateware.link.runner import Runner
-from pendula_gateware.link.shapes import Tail, unpack
+from pendula_gateware.link.shapes import Response, Tail, unpack
 
 __all__ = ["Controller"]
 
@@ -166,67 +166,81 @@ class Controller(wiring.Component):
 
     def _serve(self, m, request, registers, port, runner, response):
         """Take a request, have it executed, and answer it."""
-        m.d.comb += response.p.sequence.eq(request.p.sequence)
-        sends_rows = port.read & (port.status == Status.OK)
+        answer, command = Signal(Response), Signal(_COMMAND_BITS)
+        m.d.comb += response.p.eq(answer)
         with m.FSM():
-            with m.State("WAIT"), m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
-                m.next = "DISPATCH"     # a cycle later, when the register has been read
+            with m.State("WAIT"):
+                m.d.sync += answer.sequence.eq(request.p.sequence)
+                with m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
+                    m.next = "DISPATCH"     # a cycle later, when the register has been read
             with m.State("DISPATCH"):
-                self._dispatch(m, request, registers, response)
-                with m.If(request.ready):
-                    m.next = "WAIT"
-            with m.State("MEMORY"):
-                m.d.comb += [
-                    port.run.eq(1), response.valid.eq(port.done), response.p.status.eq(port.status),
-                    response.p.has_value.eq(port.check & (port.status == Status.OK)),
-                    response.p.value.eq(port.crc)]
-                with m.If(port.done & response.ready):
-                    m.d.comb += request.ready.eq(~sends_rows)
-                    m.next = "WAIT"
-                    with m.If(sends_rows):
-                        m.next = "ROWS"
-                with m.If(sends_rows):
-                    m.d.comb += response.p.tail.eq(Tail.ROWS)
-            with m.State("ROWS"):
-                m.d.comb += [port.run.eq(1), request.ready.eq(port.over)]
-                with m.If(request.ready):
-                    m.next = "WAIT"
-            with m.State("ARRAY"):
-                m.d.comb += runner.run.eq(1)
-                with m.If(runner.done):
-                    m.d.comb += [response.valid.eq(1), response.p.status.eq(runner.status),
-                                 request.ready.eq(response.ready)]
-                with m.Else():
-                    m.d.comb += [
-                        response.valid.eq(runner.index.valid), response.p.status.eq(Status.DATA),
-                        response.p.has_value.eq(1), response.p.value.eq(runner.index.p),
-                        response.p.tail.eq(Tail.RESULT), runner.index.ready.eq(response.ready)]
-                with m.If(request.ready):
-                    m.next = "WAIT"
-
-    def _dispatch(self, m, request, registers, response):
-        """Answer at once, or leave it to the memory port or the runner."""
-        answer = [response.valid.eq(1), request.ready.eq(response.ready)]
-        with m.If(request.p.bad_length):
-            m.d.comb += [*answer, response.p.status.eq(Status.BAD_LENGTH)]
-        with m.Else(), m.Switch(request.p.opcode):
-            with m.Case(Opcode.HELLO):
-                m.d.comb += [*answer, response.p.tail.eq(Tail.HELLO)]
-            with m.Case(Opcode.READ_REGISTER):
-                status = Mux(registers.known, Status.OK, Status.BAD_ADDRESS)
-                m.d.comb += [*answer, response.p.status.eq(status),
-                             response.p.has_value.eq(registers.known),
-                             response.p.value.eq(registers.read_data)]
-            with m.Case(Opcode.WRITE_REGISTER):
-                status = Mux(registers.writable, Status.OK, Status.BAD_ADDRESS)
-                m.d.comb += [*answer, response.p.status.eq(status), registers.write.eq(1)]
-                with m.If(request.ready & (registers.address == RegisterName.JITTER_COMMAND)):
-                    command = registers.write_data[:_COMMAND_BITS]
+                self._dispatch(m, request.p, registers, answer, command)
+            with m.State("ANSWER"):
+                m.d.comb += [response.valid.eq(1), request.ready.eq(response.ready)]
+                with m.If(response.ready):
                     m.d.comb += [self.jitter.draw.eq(command == JitterCommand.DRAW),
                                  self.jitter.gather.eq(command == JitterCommand.GATHER)]
+                    m.next = "WAIT"
+            self._serve_memory(m, request, port, response)
+            self._serve_array(m, request, runner, response)
+
+    def _serve_memory(self, m, request, port, response):
+        """Answer what the memory port has done, and let it send rows."""
+        sends_rows = port.read & (port.status == Status.OK)
+        with m.State("MEMORY"):
+            m.d.comb += [
+                port.run.eq(1), response.valid.eq(port.done), response.p.status.eq(port.status),
+                response.p.has_value.eq(port.check & (port.status == Status.OK)),
+                response.p.value.eq(port.crc),
+                response.p.tail.eq(Mux(sends_rows, Tail.ROWS, Tail.NONE))]
+            with m.If(port.done & response.ready):
+                m.d.comb += request.ready.eq(~sends_rows)
+                m.next = "WAIT"
+                with m.If(sends_rows):
+                    m.next = "ROWS"
+        with m.State("ROWS"):
+            m.d.comb += [port.run.eq(1), request.ready.eq(port.over)]
+            with m.If(request.ready):
+                m.next = "WAIT"
+
+    def _serve_array(self, m, request, runner, response):
+        """Answer with each result of the array, and with how it ended."""
+        with m.State("ARRAY"):
+            m.d.comb += runner.run.eq(1)
+            with m.If(runner.done):
+                m.d.comb += [response.valid.eq(1), response.p.status.eq(runner.status),
+                             request.ready.eq(response.ready)]
+            with m.Else():
+                m.d.comb += [
+                    response.valid.eq(runner.index.valid), response.p.status.eq(Status.DATA),
+                    response.p.has_value.eq(1), response.p.value.eq(runner.index.p),
+                    response.p.tail.eq(Tail.RESULT), runner.index.ready.eq(response.ready)]
+            with m.If(request.ready):
+                m.next = "WAIT"
+
+    def _dispatch(self, m, request, registers, answer, command):
+        """Prepare an answer, or leave it to the memory port or the runner."""
+        m.d.sync += [answer.status.eq(Status.OK), answer.has_value.eq(0),
+                     answer.tail.eq(Tail.NONE), answer.value.eq(registers.read_data),
+                     command.eq(0)]
+        m.next = "ANSWER"
+        with m.If(request.bad_length):
+            m.d.sync += answer.status.eq(Status.BAD_LENGTH)
+        with m.Else(), m.Switch(request.opcode):
+            with m.Case(Opcode.HELLO):
+                m.d.sync += answer.tail.eq(Tail.HELLO)
+            with m.Case(Opcode.READ_REGISTER):
+                m.d.sync += [answer.has_value.eq(registers.known),
+                             answer.status.eq(Mux(registers.known, Status.OK, Status.BAD_ADDRESS))]
+            with m.Case(Opcode.WRITE_REGISTER):
+                m.d.comb += registers.write.eq(1)
+                m.d.sync += answer.status.eq(
+                    Mux(registers.writable, Status.OK, Status.BAD_ADDRESS))
+                with m.If(registers.address == RegisterName.JITTER_COMMAND):
+                    m.d.sync += command.eq(registers.write_data)
             with m.Case(Opcode.WRITE_MEMORY, Opcode.CHECKSUM, Opcode.READ_MEMORY):
                 m.next = "MEMORY"
             with m.Case(Opcode.RUN, Opcode.FORCES):
                 m.next = "ARRAY"
             with m.Default():
-                m.d.comb += [*answer, response.p.status.eq(Status.BAD_OPCODE)]
+                m.d.sync += answer.status.eq(Status.BAD_OPCODE)
