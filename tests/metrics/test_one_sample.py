@@ -125,3 +125,12 @@ def test_cells():
     other = LAW + outcome.effect * direction
     assert np.sqrt(((other - LAW) ** 2 / LAW).sum()) == pytest.approx(outcome.effect)
     assert sum(cell_test(seed, other).different for seed in range(RUNS)) >= 0.95 * RUNS
+
+
+def test_deviations_are_in_standard_errors():
+    x = normals(3, (400, 2)) + 0.2
+    outcome = law_test(x)
+    assert outcome.mean_z == pytest.approx(x.mean() * np.sqrt(outcome.ess))
+    assert outcome.variance_z == pytest.approx(((x**2).mean() - 1) / np.sqrt(2 / outcome.ess))
+    assert outcome.ks_distance == pytest.approx(stats.kstest(x.ravel(), "norm").statistic)
+    assert outcome.p_values[0] == pytest.approx(6 * stats.norm.sf(abs(outcome.mean_z)))

@@ -61,3 +61,14 @@ def test_equal_samples_have_no_shift():
 def test_pairs_must_match():
     with pytest.raises(DataError, match="paired samples must be two sets of one shape"):
         measure_shift(np.zeros((4, 2)), np.zeros((5, 2)))
+
+
+def test_energy_leaves_out_the_pairs_themselves():
+    before, rng = pairs(count=5)
+    after = before + rng.standard_normal(before.shape)
+
+    def apart(x, y):
+        return np.linalg.norm(x - y)
+    terms = [apart(before[i], after[j]) + apart(before[j], after[i]) - apart(before[i], before[j])
+             - apart(after[i], after[j]) for i in range(5) for j in range(5) if i != j]
+    assert measure_shift(before, after).energy == pytest.approx(np.mean(terms))
