@@ -31,8 +31,23 @@ def test_digits_take_no_folder(tmp_path: Path) -> None:
         load_images("digits", tmp_path)
 
 
+def test_the_mixture_is_what_it_says() -> None:
+    images = load_images("mixture-2d")
+    assert images.shape == (1, 2)
+    assert (images.train.shape, images.held_out.shape) == ((4000, 2), (2000, 2))
+    assert 0 < images.train.min() < images.train.max() < 1
+    for label, centre in ((0, 0.25), (1, 0.75)):
+        points = images.train[images.train_labels == label]
+        assert abs(len(points) - 2000) < 4 * np.sqrt(1000)
+        assert (np.abs(points.mean(axis=0) - centre) < 4 / 16 / np.sqrt(len(points))).all()
+        error = 4 * np.sqrt(2 / len(points)) / 256
+        np.testing.assert_allclose(np.cov(points.T), np.eye(2) / 256, atol=error)
+    with pytest.raises(DataError, match="mixture-2d needs no data folder"):
+        load_images("mixture-2d", Path("here"))
+
+
 def test_an_unknown_data_set_is_named() -> None:
-    with pytest.raises(DataError, match=r"must be one of digits, mnist01-12, .*, not 'fashion'"):
+    with pytest.raises(DataError, match=r"must be one of digits, mixture-2d, .*, not 'fashion'"):
         load_images("fashion")
 
 

@@ -136,7 +136,7 @@ def test_progress_counts_the_segments() -> None:
 
 
 def test_bad_requests_are_named() -> None:
-    with pytest.raises(DataError, match="must be one of digits, mnist01-12, not 'letters'"):
+    with pytest.raises(DataError, match=r"must be one of digits, .*, not 'letters'"):
         train("letters")
     with pytest.raises(DataError, match="digits needs no data folder"):
         train("digits", data="somewhere")

@@ -9,10 +9,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import pendula
-from pendula.contract import ArraySpec, InitialState, OffsetGraph, grid
+from pendula.contract import ArraySpec, OffsetGraph
 from pendula.contract.noise import check_seed
-from pendula.contract.physics import QUARTIC
-from pendula.program import Program, pixel_map
+from pendula.program import Program
+from pendula.training.assembly import assemble, make_array
 from pendula.training.data import Images
 from pendula.training.feedback import correct, moments, noisy_moments, run
 from pendula.training.force_matching import (
@@ -62,9 +62,7 @@ def train(preset: str | Preset, *, data: str | os.PathLike[str] | None = None, s
     """
     preset = get_preset(preset) if isinstance(preset, str) else preset
     images = preset.load(data)
-    graph = grid(*images.shape, preset.radius)
-    spec = ArraySpec(physics=QUARTIC, nodes=graph.nodes, offsets=graph.offsets,
-                     code_bits=preset.code_bits, local_code_bits=preset.local_code_bits)
+    spec, graph = make_array(preset, images.shape)
     stretches, fits, found = schedule(preset), [], []
     # One thread: the matrices are small, and the sums do not depend on the machine's cores.
     with threadpool_limits(1):
@@ -73,20 +71,8 @@ def train(preset: str | Preset, *, data: str | os.PathLike[str] | None = None, s
             found.append(codes)
             if progress:
                 progress(1)
-    noise_unit = spec.noise_term.unit_val
-    return Program(
-        spec=spec, graph=graph,
-        codes=np.stack([one.codes for one in found]),
-        local_codes=np.stack([one.local_codes for one in found]),
-        steps=np.array([stretch.steps for stretch in stretches]),
-        coupling_gain=np.array([one.coupling_gain for one in found]),
-        local_gains=np.stack([one.local_gains for one in found]),
-        noise_gain=np.array([round(stretch.sigma_val / noise_unit) for stretch in stretches]),
-        visible=np.ones(spec.nodes, dtype=bool),
-        initial=InitialState.GAUSSIAN, initial_gain=round(preset.spread_val / noise_unit),
-        **pixel_map(spec, -preset.white_val, preset.white_val),
-        image_shape=images.shape,
-        provenance=_provenance(preset, seed, images, stretches, fits, found))
+    return assemble(preset, spec, graph, images.shape, found,
+                    _provenance(preset, seed, images, stretches, fits, found))
 
 
 def _segments(preset: Preset, images: Images, spec: ArraySpec, graph: OffsetGraph,

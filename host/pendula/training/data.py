@@ -17,11 +17,12 @@ from pendula.errors import DataError
 from pendula.extras import import_extra
 
 __all__ = ["DATASETS", "FloatArray", "Images", "area_average", "load_digits", "load_idx_images",
-           "load_images", "load_mnist01", "read_idx"]
+           "load_images", "load_mixture", "load_mnist01", "read_idx"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+_MIXTURE_POINTS = 6000
 MAX_IDX_BYTES = 1 << 28
 _IDX_UNSIGNED_BYTES = b"\x00\x00\x08"        # magic number, before the number of dimensions
 
@@ -115,6 +116,29 @@ def load_digits(folder: Path | None = None) -> Images:
     images, labels = bunch.data / 16.0, bunch.target.astype(np.int64)
     held_out = np.arange(len(images)) % 5 == 4
     return Images(shape=(8, 8), train=images[~held_out], held_out=images[held_out],
+                  train_labels=labels[~held_out], held_out_labels=labels[held_out])
+
+
+# A mixture of two Gaussians
+
+def load_mixture(folder: Path | None = None) -> Images:
+    """Return points of an equal mixture of two Gaussians in two dimensions, as two pixels.
+
+    Centres (1/4, 1/4) and (3/4, 3/4), standard deviation 1/16 in each pixel; 4,000 points to learn
+    from and 2,000 held out, labelled by the Gaussian that they come from. No point is clipped.
+
+    Raises
+    ------
+    DataError
+        If a folder is given: these points are drawn from a fixed seed.
+    """
+    if folder is not None:
+        raise DataError(f"mixture-2d needs no data folder, not {str(folder)!r}: omit it")
+    rng = np.random.default_rng(20261122)
+    labels = rng.integers(2, size=_MIXTURE_POINTS)
+    points = 0.25 + 0.5 * labels[:, None] + rng.standard_normal((_MIXTURE_POINTS, 2)) / 16
+    held_out = np.arange(_MIXTURE_POINTS) % 3 == 2
+    return Images(shape=(1, 2), train=points[~held_out], held_out=points[held_out],
                   train_labels=labels[~held_out], held_out_labels=labels[held_out])
 
 
@@ -253,6 +277,7 @@ def _overlaps(old: int, new: int) -> FloatArray:
 
 DATASETS: dict[str, Callable[[Path | None], Images]] = {
     "digits": load_digits,
+    "mixture-2d": load_mixture,
     "mnist01-12": load_mnist01,
     "mnist": partial(load_idx_images, "MNIST"),
     "fashion-mnist": partial(load_idx_images, "Fashion-MNIST"),

@@ -68,6 +68,8 @@ class Preset:
 PRESETS = {preset.name: preset for preset in (
     Preset(name="digits", summary="8x8 digits of scikit-learn, all ten classes", data="digits",
            draws=16),
+    Preset(name="mixture-2d", summary="two Gaussians in two dimensions", data="mixture-2d",
+           radius=1, draws=4, segments=20, steps=16, noise_lo_val=0.12),
     Preset(name="mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
            data="mnist01-12", radius=3, segments=20, ensemble=2000),
 )}

@@ -9,7 +9,7 @@ from pendula.program import IntArray
 from pendula.training.data import FloatArray
 from pendula.training.force_matching import Fit
 
-__all__ = ["Quantised", "quantise"]
+__all__ = ["Quantised", "quantise", "round_codes"]
 
 _SCALES = np.geomspace(0.25, 1.0, 13)      # tried coupling gains, as shares of the largest needed
 _SWEEPS = 4
@@ -65,6 +65,29 @@ def quantise(spec: ArraySpec, fit: Fit) -> Quantised:
     gains = np.unique(np.maximum(1, np.rint(_SCALES * largest))).astype(np.int64)
     return min((_with_gains(spec, fit, int(gain), local_gains) for gain in gains),
                key=lambda found: found.excess.sum())
+
+
+def round_codes(spec: ArraySpec, coefficients: FloatArray) -> Quantised:
+    """Round the coefficients of a segment one by one, with gains that reach the largest.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+        Widths and units of codes and gains.
+    coefficients : array, shape (N, K + M)
+        Of couplings and local terms; `excess` of the result is not known and 0.
+    """
+    K = len(spec.offsets)
+    gains = [_covering_gain(spec, spec.coupling_term, coefficients[:, :K])]
+    gains += [_covering_gain(spec, term, coefficients[:, K + m])
+              for m, term in enumerate(spec.local_terms)]
+    scale = np.array([gains[0] * spec.coupling_term.unit_val] * K + [
+        gain * term.unit_val for gain, term in zip(gains[1:], spec.local_terms, strict=True)])
+    limits = np.array([spec.code.hi] * K + [spec.local_code.hi] * len(spec.local_terms))
+    codes = np.clip(np.rint(coefficients / scale), -limits, limits).astype(np.int64)
+    return Quantised(codes=codes[:, :K], local_codes=codes[:, K:], coupling_gain=gains[0],
+                     local_gains=np.array(gains[1:]), excess=np.zeros(len(codes)),
+                     coefficients=(codes * scale).astype(np.float64))
 
 
 def _covering_gain(spec: ArraySpec, term: Term, coefficients: FloatArray) -> int:
