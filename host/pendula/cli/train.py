@@ -16,6 +16,7 @@ from pendula.program import Program
 if TYPE_CHECKING:
     from pendula.training.ais.presets import AisPreset
     from pendula.training.ais.training import Progress
+    from pendula.training.local_rules import RuleName
     from pendula.training.presets import Preset
 
 __all__ = ["command"]
@@ -31,27 +32,36 @@ __all__ = ["command"]
 @click.option("--resume", is_flag=True,
               help="Go on from the checkpoint beside OUTPUT (ais- presets).")
 @click.option("--in-loop", metavar="URL",
-              help="Device that draws the samples that are learnt from (ais- presets).")
+              help="Device that is learnt from: it draws samples (ais- presets), or measures "
+                   "forces or makes steps (the others).")
+@click.option("--rule", type=click.Choice(["force-matching", "cd1"]),
+              help="Online rule for what a device in the loop measures; force-matching where not "
+                   "given (not for ais- presets).")
 @json_option
 def command(preset: str, output: Path, data: Path | None, seed: int, resume: bool,
-            in_loop: str | None, as_json: bool) -> None:
+            in_loop: str | None, rule: "RuleName | None", as_json: bool) -> None:
     """Train PRESET to 4-bit codes, and write a model file.
 
     \b
     Presets of force matching:
       digits         8x8 digits of scikit-learn, all ten classes
+      mixture-2d     two Gaussians in two dimensions
       mnist01-12     MNIST's zeros and ones, averaged to 12x12
     Presets of coupled phases trained on their end states:
       ais-digits     8x8 digits of scikit-learn, all ten classes
       ais-mnist28    MNIST, 28x28
       ais-fashion28  Fashion-MNIST, 28x28
-    All but the digits need --data, the folder with train-images-idx3-ubyte.gz and so on.
+    MNIST and Fashion-MNIST need --data, the folder with train-images-idx3-ubyte.gz and so on.
 
     Force matching: noise is added to the images step by step; for every segment of that diffusion,
     run backwards, the array's couplings are the least-squares answer to the force that would undo
     it. An ensemble runs along with the codes chosen so far, and each segment makes up for how far
     it has gone astray. `loss` is the share of the squared force that the best real coefficients
     leave (most of it is noise that no force can know); `excess` is what codes and feedback add.
+
+    With --in-loop these presets learn online instead, by a local rule, on a device that runs the
+    codes all along and that nobody differentiates: from the forces that it measures
+    (force-matching), or from single steps that it makes (cd1).
 
     The ais- presets train all segments together, against a critic that tells end states from
     images; gradients pass the rounding to codes as if it were not there. It needs
@@ -62,6 +72,7 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
     Examples:
       pendula train digits -o my.pendula
       pendula train mnist01-12 --data ~/mnist -o ones.pendula && pendula sample ones.pendula ...
+      pendula train mixture-2d -o two.pendula --in-loop verilator:// --rule cd1
       pendula train ais-mnist28 --data ~/mnist -o m.pendula
       pendula train ais-mnist28 --data ~/mnist -o m.pendula --resume
       pendula train ais-digits -o d.pendula --in-loop 'verilator://?mismatch=0.05'
@@ -71,10 +82,17 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
     chosen = find_preset(preset)
     start = time.perf_counter()
     if isinstance(chosen, Preset):
-        if resume or in_loop:
-            raise click.UsageError(f"--resume and --in-loop are for ais- presets, not {preset}.")
-        program, figures = _force_matching(chosen, output, data, seed)
+        if resume:
+            raise click.UsageError(f"--resume and --start are for ais- presets, not {preset}.")
+        if rule and not in_loop:
+            raise click.UsageError("--rule needs the device that is learnt from, --in-loop URL.")
+        if in_loop:
+            program, figures = _local(chosen, output, data, seed, in_loop, rule)
+        else:
+            program, figures = _force_matching(chosen, output, data, seed)
     else:
+        if rule:
+            raise click.UsageError(f"--rule is not for ais- presets, such as {preset}.")
         program, figures = _ais(chosen, output, data, seed, resume, in_loop)
     seconds = time.perf_counter() - start
     spec = program.spec
@@ -94,6 +112,17 @@ def _force_matching(preset: "Preset", output: Path, data: Path | None, seed: int
     share = {name: sum(one[name] * one["steps"] / one["power"] for one in segments)
              / program.total_steps for name in ("loss", "excess")}
     return program, {name: round(value, 5) for name, value in share.items()}
+
+
+def _local(preset: "Preset", output: Path, data: Path | None, seed: int, url: str,
+           rule: "RuleName | None") -> tuple[Program, dict[str, Any]]:
+    from pendula.training.local_rules import LocalRule, train_locally
+    chosen = LocalRule(name=rule or "force-matching")
+    with open_device(url) as device, progress_bar("Training", preset.segments + 1) as progress:
+        program = train_locally(preset, device, chosen, data=data, seed=seed, progress=progress)
+    modelfile.save(program, output)
+    return program, {"rule": chosen.name, "device": url,
+                     "observations": chosen.updates * chosen.batch * program.segments}
 
 
 def _ais(preset: "AisPreset", output: Path, data: Path | None, seed: int, resume: bool,
