@@ -18,6 +18,7 @@ COMMANDS = {
     "moments": "pendula.cli.moments",
     "compare": "pendula.cli.compare",
     "verify": "pendula.cli.verify",
+    "ranges": "pendula.cli.ranges",
     "score": "pendula.cli.score",
     "info": "pendula.cli.info",
     "noise": "pendula.cli.noise",
