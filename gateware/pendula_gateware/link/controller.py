@@ -145,16 +145,18 @@ class Controller(wiring.Component):
         first, count = unpack(Opcode.RUN, request.arguments)
         m.d.comb += [
             registers.address.eq(address), registers.write_data.eq(value),
-            port.check.eq(request.opcode == Opcode.CHECKSUM),
-            port.read.eq(request.opcode == Opcode.READ_MEMORY),
             port.memory.eq(memory), port.first.eq(first_row), port.rows.eq(rows),
-            runner.force.eq(request.opcode == Opcode.FORCES),
             runner.first.eq(first), runner.count.eq(count),
             runner.segments.eq(registers.values.segments),
             runner.alone.eq(registers.values.initial == InitialState.KEEP),
             runner.measure.eq((registers.values.readout & Readout.MEASURE).any()),
             runner.measurable.eq(self._measurable(registers.values)),
             runner.array_busy.eq(self.array_busy),
+        ]
+        m.d.sync += [       # a cycle later, which is before either runs
+            port.check.eq(request.opcode == Opcode.CHECKSUM),
+            port.read.eq(request.opcode == Opcode.READ_MEMORY),
+            runner.force.eq(request.opcode == Opcode.FORCES),
         ]
 
     def _measurable(self, values: data.View) -> Value:
