@@ -3,6 +3,7 @@
 A comment before a block, ``<!-- not run: REASON -->``, leaves it out; its options must exist.
 """
 
+import itertools
 import os
 import re
 import shlex
@@ -73,11 +74,19 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if re.match(r"(\S*/)?pendula ", line)]
 
 
+def words(line: str) -> list[str]:
+    """Return the words of a command, up to a pipe, a redirection or a comment."""
+    split = shlex.shlex(line, posix=True, punctuation_chars=True)
+    split.whitespace_split = True
+    return list(itertools.takewhile(lambda word: not set(word) <= set(split.punctuation_chars),
+                                    split))
+
+
 @pytest.mark.parametrize(("page", "line"), [(page, line) for page in PAGES
                                             for line in commands(page)],
                          ids=lambda value: value if isinstance(value, str) else named(value))
 def test_options_exist(page, line):
-    name, *arguments = shlex.split(re.split(r"[>|&]", line)[0], comments=True)[1:]
+    _, name, *arguments = words(line)
     context = click.Context(main, info_name="pendula", **main.context_settings)
     command = main.get_command(context, name)
     assert command is not None, line
