@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from pendula import cli, training
 from pendula.modelfile import load
 from pendula.training import presets
+from pendula.training.ais.presets import AIS_PRESETS
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +19,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the preset small: its quality is not judged here."""
     quick = replace(presets.PRESETS["digits"], segments=2, steps=3, draws=1)
     monkeypatch.setitem(presets.PRESETS, "digits", quick)
+    tiny = replace(AIS_PRESETS["ais-digits"], degree=4, segments=2, steps=2, iterations=4,
+                   interval=2, batch=16, critic=(16,), critic_steps=1)
+    monkeypatch.setitem(AIS_PRESETS, "ais-digits", tiny)
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -45,11 +50,16 @@ def test_the_figures_are_readable_without_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["letters"], "preset must be one of digits, mnist01-12, not 'letters'"),
+    (["letters"], "preset must be one of digits, "),
     (["mnist01-12"], "--data"),
     (["digits", "--data", "here"], "digits needs no data folder"),
     (["digits", "--seed", "-1"], "Seed must be within"),
     (["mnist01-12", "--data", "nowhere"], "nowhere"),
+    (["digits", "--resume"], "are for ais- presets, not digits"),
+    (["ais-digits", "--resume"], "leave out --resume to start anew"),
+    (["ais-digits", "--start", "digits"], "program must be for the array"),
+    (["ais-digits", "--in-loop", "nothing://"], "device URL must start with"),
+    (["ais-mnist28"], "--data"),
 ])
 def test_errors_are_one_line_and_leave_nothing(tmp_path: Path, arguments: list[str],
                                                text: str) -> None:
@@ -72,3 +82,34 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     code, _, err = run("train", "digits", "-o", tmp_path / "M.pendula")
     assert (code, err.strip()) == (130, "pendula: interrupted")
     assert not list(tmp_path.iterdir())
+
+
+# Training on end states
+
+def test_end_states_are_trained_with_a_log_beside_the_model(tmp_path: Path) -> None:
+    output = tmp_path / "M.pendula"
+    code, out, err = run("train", "ais-digits", "-o", output, "--seed", 3, "--json")
+    assert (code, err) == (0, "")
+    report, program = json.loads(out), load(output)
+    assert report["program"] == program.digest
+    assert (report["nodes"], report["neighbours"], report["steps"]) == (128, 4, 4)
+    assert report["log"] == str(output) + ".log.jsonl"
+    assert [json.loads(line)["update"] for line in Path(report["log"]).read_text().splitlines()] \
+        == [2, 4]
+
+
+def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    from pendula.training.ais.checkpoint import write_checkpoint
+
+    def interrupt(*arguments: Any) -> None:
+        write_checkpoint(*arguments)
+        raise KeyboardInterrupt
+    output = tmp_path / "M.pendula"
+    with monkeypatch.context() as patch:
+        patch.setattr("pendula.training.ais.training.write_checkpoint", interrupt)
+        code, _, err = run("train", "ais-digits", "-o", output)
+    assert code == 130
+    assert f"{output}.checkpoint; --resume goes on from there" in err
+    assert run("train", "ais-digits", "-o", output, "--resume")[0] == 0
+    assert load(output).provenance["preset"]["iterations"] == 4

@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": "pendula.cli.verify",
     "ranges": "pendula.cli.ranges",
     "score": "pendula.cli.score",
+    "calibrate": "pendula.cli.calibrate",
     "info": "pendula.cli.info",
     "noise": "pendula.cli.noise",
     "serve": "pendula.cli.serve",

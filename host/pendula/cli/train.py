@@ -31,6 +31,8 @@ __all__ = ["command"]
               help="Seed of all that is drawn at random.")
 @click.option("--resume", is_flag=True,
               help="Go on from the checkpoint beside OUTPUT (ais- presets).")
+@click.option("--start", metavar="MODEL",
+              help="Model to start from, such as a shipped one (ais- presets).")
 @click.option("--in-loop", metavar="URL",
               help="Device that is learnt from: it draws samples (ais- presets), or measures "
                    "forces or makes steps (the others).")
@@ -39,7 +41,8 @@ __all__ = ["command"]
                    "given (not for ais- presets).")
 @json_option
 def command(preset: str, output: Path, data: Path | None, seed: int, resume: bool,
-            in_loop: str | None, rule: "RuleName | None", as_json: bool) -> None:
+            start: str | None, in_loop: str | None, rule: "RuleName | None",
+            as_json: bool) -> None:
     """Train PRESET to 4-bit codes, and write a model file.
 
     \b
@@ -75,14 +78,14 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
       pendula train mixture-2d -o two.pendula --in-loop verilator:// --rule cd1
       pendula train ais-mnist28 --data ~/mnist -o m.pendula
       pendula train ais-mnist28 --data ~/mnist -o m.pendula --resume
-      pendula train ais-digits -o d.pendula --in-loop 'verilator://?mismatch=0.05'
+      pendula train ais-digits -o d.pendula --start ais-digits --in-loop serial:///dev/ttyUSB1
     """
     from pendula.training.catalogue import find_preset
     from pendula.training.presets import Preset
     chosen = find_preset(preset)
-    start = time.perf_counter()
+    began = time.perf_counter()
     if isinstance(chosen, Preset):
-        if resume:
+        if resume or start:
             raise click.UsageError(f"--resume and --start are for ais- presets, not {preset}.")
         if rule and not in_loop:
             raise click.UsageError("--rule needs the device that is learnt from, --in-loop URL.")
@@ -93,8 +96,8 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
     else:
         if rule:
             raise click.UsageError(f"--rule is not for ais- presets, such as {preset}.")
-        program, figures = _ais(chosen, output, data, seed, resume, in_loop)
-    seconds = time.perf_counter() - start
+        program, figures = _ais(chosen, output, data, seed, resume, start, in_loop)
+    seconds = time.perf_counter() - began
     spec = program.spec
     emit({"output": str(output), "program": program.digest, "nodes": spec.nodes,
           "neighbours": len(spec.offsets), "segments": program.segments,
@@ -126,17 +129,18 @@ def _local(preset: "Preset", output: Path, data: Path | None, seed: int, url: st
 
 
 def _ais(preset: "AisPreset", output: Path, data: Path | None, seed: int, resume: bool,
-         in_loop: str | None) -> tuple[Program, dict[str, Any]]:
+         start: str | None, in_loop: str | None) -> tuple[Program, dict[str, Any]]:
     from pendula.extras import import_extra
     for library in ("jax", "optax"):
         import_extra(library, "learn")
     from pendula.training.ais.training import checkpoint_path, log_path, train_ais
     images = preset.load(data)
+    first = modelfile.load(start) if start else None
     device = open_device(in_loop) if in_loop else None
     try:
         with _display(preset.iterations) as progress:
             program = train_ais(preset, images, seed=seed, output=output, resume=resume,
-                                device=device, progress=progress)
+                                start=first, device=device, progress=progress)
     except KeyboardInterrupt:
         if checkpoint_path(output).exists():
             click.echo(f"The last checkpoint is kept in {checkpoint_path(output)}; "

@@ -1,5 +1,7 @@
 """The presets of every learning rule, by name. Imports no library of any rule."""
 
+from collections import ChainMap
+
 from pendula.errors import DataError
 from pendula.training.ais.presets import AIS_PRESETS, AisPreset
 from pendula.training.presets import PRESETS, Preset
@@ -9,7 +11,7 @@ __all__ = ["CATALOGUE", "AnyPreset", "find_preset"]
 AnyPreset = Preset | AisPreset
 """A preset of any learning rule; its type says which."""
 
-CATALOGUE: dict[str, AnyPreset] = {**PRESETS, **AIS_PRESETS}
+CATALOGUE: ChainMap[str, AnyPreset] = ChainMap({}, AIS_PRESETS, PRESETS)  # type: ignore[arg-type]
 
 
 def find_preset(name: str) -> AnyPreset:
@@ -20,7 +22,6 @@ def find_preset(name: str) -> AnyPreset:
     DataError
         If there is none.
     """
-    found = CATALOGUE.get(name)
-    if found is None:
+    if name not in CATALOGUE:
         raise DataError(f"preset must be one of {', '.join(CATALOGUE)}, not {name!r}")
-    return found
+    return CATALOGUE[name]

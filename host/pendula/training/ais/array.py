@@ -14,6 +14,7 @@ The sums of dw run with the nodes innermost, a few samples a pass, so that they 
 a vector. States are stored, all else is computed again.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -59,11 +60,15 @@ class Shape(NamedTuple):
         Steps of each segment.
     response : Response, optional
         How a device answers; ideal functions where not given.
+    growth : float
+        Largest growth of a sample's gradient from the end states to those before any step; what is
+        longer is cut to that length. Chaotic samples would outweigh all others otherwise.
     """
 
     spec: ArraySpec
     steps: tuple[int, ...]
     response: Response | None = None
+    growth: float = math.inf
 
     @property
     def segment_of_step(self) -> npt.NDArray[np.int64]:
@@ -194,9 +199,16 @@ def _backward(shape: Shape, kept: tuple[Parameters, Array], gradient: Array
               ) -> tuple[Parameters, Array]:
     parameters, states = kept
     segments = jnp.asarray(shape.segment_of_step)
-    first, slopes = jax.lax.scan(
-        lambda after, step: _adjoint(shape, parameters, *step, after),
-        gradient, (segments, states), reverse=True)
+    longest = shape.growth * jnp.linalg.norm(gradient, axis=0)
+
+    def lead_back(after: Array, step: tuple[Array, Array]) -> tuple[Array, Parameters]:
+        before, slopes = _adjoint(shape, parameters, *step, after)
+        if math.isinf(shape.growth):
+            return before, slopes
+        length = jnp.linalg.norm(before, axis=0)
+        return before * (longest / jnp.maximum(jnp.maximum(length, longest), 1e-30)), slopes
+
+    first, slopes = jax.lax.scan(lead_back, gradient, (segments, states), reverse=True)
     total = [jax.ops.segment_sum(slope, segments, len(shape.steps)) for slope in slopes]
     return Parameters(*total), first
 

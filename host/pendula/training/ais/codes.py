@@ -15,10 +15,11 @@ from jax import Array
 
 from pendula.contract import ArraySpec, InitialState, OffsetGraph
 from pendula.contract.numbers import Overflow
+from pendula.errors import ProgramError
 from pendula.program import Program, pixel_map
 from pendula.training.ais.array import Parameters, Shape
 
-__all__ = ["Latent", "confine", "first_latent", "quantised", "real", "to_program"]
+__all__ = ["Latent", "confine", "first_latent", "from_program", "quantised", "real", "to_program"]
 
 _HEADROOM = 0.49        # how far beyond the largest code a latent may go
 
@@ -108,6 +109,26 @@ def confine(spec: ArraySpec, latent: Latent) -> Latent:
 
     return latent._replace(codes=within(latent.codes, spec.code.hi),
                            local_codes=within(latent.local_codes, spec.local_code.hi))
+
+
+def from_program(shape: Shape, program: Program) -> Latent:
+    """Return the latent that rounds to a program.
+
+    Raises
+    ------
+    ProgramError
+        If the program is for another array, or has other steps or negative gains.
+    """
+    steps = tuple(int(count) for count in program.steps)
+    if program.spec.digest != shape.spec.digest or steps != shape.steps:
+        raise ProgramError(f"program must be for the array {shape.spec.digest[:16]} with steps "
+                           f"{shape.steps}, not for {program.spec.digest[:16]} with {steps}")
+    gains = [np.asarray(part, np.float32) for part in (program.coupling_gain, program.local_gains)]
+    if min(part.min() for part in gains) < 1:
+        raise ProgramError("program must have positive gains, not "
+                           f"{min(part.min() for part in gains):g}")
+    return Latent(*(jnp.asarray(part.transpose(0, 2, 1), jnp.float32)
+                    for part in (program.codes, program.local_codes)), *map(jnp.log, gains))
 
 
 def to_program(shape: Shape, graph: OffsetGraph, whole: Latent, *, visible: Any,

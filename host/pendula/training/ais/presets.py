@@ -66,6 +66,8 @@ class AisPreset:
         Its updates before each one of the array.
     penalty : float
         Weight of the gradient penalty.
+    growth : float
+        Largest growth of a sample's gradient on its way back through the array.
     average : float
         Share of the past in the running average of the latent codes, which becomes the program.
     """
@@ -90,6 +92,7 @@ class AisPreset:
     critic_rate: float = 3e-4
     critic_steps: int = 3
     penalty: float = 10.0
+    growth: float = 3.0
     average: float = 0.99
 
     def load(self, folder: str | os.PathLike[str] | None = None) -> Images:

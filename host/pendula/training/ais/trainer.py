@@ -106,7 +106,8 @@ class Trainer:
     @cached_property
     def shape(self) -> Shape:
         """Array and steps."""
-        return Shape(self.spec, (self.preset.steps,) * self.preset.segments, self.response)
+        return Shape(self.spec, (self.preset.steps,) * self.preset.segments, self.response,
+                     self.preset.growth)
 
     @cached_property
     def visible(self) -> npt.NDArray[np.bool_]:
@@ -132,12 +133,12 @@ class Trainer:
         return (optax.chain(optax.adam(ramp, _MOMENTUM, _SQUARES), scaled),
                 optax.adam(preset.critic_rate, _MOMENTUM, _SQUARES))
 
-    def first_state(self) -> State:
-        """Return the state before any update."""
+    def first_state(self, latent: Latent | None = None) -> State:
+        """Return the state before any update, with random codes where none are given."""
         preset = self.preset
         keys = jax.random.split(jax.random.key(self.seed), 2)
-        latent = first_latent(self.shape, keys[0], coupling_val=preset.coupling_val,
-                              local_val=preset.local_val)
+        latent = latent or first_latent(self.shape, keys[0], coupling_val=preset.coupling_val,
+                                        local_val=preset.local_val)
         critic = first_weights(keys[1], int(self.visible.sum()), preset.critic)
         optimiser, critic_optimiser = self._optimisers
         state = State(jnp.zeros((), jnp.int32), latent, latent, optimiser.init(latent), critic,
@@ -204,4 +205,5 @@ class Trainer:
         share = jnp.minimum(self.preset.average, state.iteration / (state.iteration + 10.0))
         average = jax.tree.map(lambda old, new: share * old + (1 - share) * new, state.average,
                                latent)
-        return latent, average, optimiser, optax.global_norm(slopes)
+        squares = jax.tree.map(lambda slope: (slope**2).sum(), slopes)
+        return latent, average, optimiser, jnp.sqrt(sum(squares))

@@ -22,7 +22,7 @@ from pendula.files import replacing
 from pendula.metrics.energy import energy_distance
 from pendula.program import Program
 from pendula.training.ais.checkpoint import read_checkpoint, write_checkpoint
-from pendula.training.ais.codes import quantised
+from pendula.training.ais.codes import from_program, quantised
 from pendula.training.ais.in_loop import DeviceSampler, calibrated_response
 from pendula.training.ais.presets import AisPreset
 from pendula.training.ais.trainer import Figures, Sampler, State, Trainer
@@ -73,7 +73,8 @@ def log_path(output: Path) -> Path:
 
 
 def train_ais(preset: AisPreset, images: Images, *, seed: int = 0, output: Path | None = None,
-              resume: bool = False, device: AbstractDevice | None = None,
+              resume: bool = False, start: Program | None = None,
+              device: AbstractDevice | None = None,
               progress: Progress | None = None) -> Program:
     """Train an AIS-like program: codes against a critic of the end states.
 
@@ -89,6 +90,8 @@ def train_ais(preset: AisPreset, images: Images, *, seed: int = 0, output: Path 
         Model file to write; checkpoint and log are kept beside it.
     resume : bool
         Whether to go on from that checkpoint.
+    start : Program, optional
+        Program to start from, made for the same array; random codes where not given.
     device : AbstractDevice, optional
         Device in the loop, which draws all samples; its response is measured first.
     progress : callable, optional
@@ -106,21 +109,28 @@ def train_ais(preset: AisPreset, images: Images, *, seed: int = 0, output: Path 
         If there is a checkpoint and `resume` is not set, or there is none that fits and it is.
     DivergenceError
         If a figure is no finite number; the message says where.
+    ProgramError
+        If `start` is for another array, or the array does not fit the device.
     """
     check_seed(seed)
     trainer = Trainer(preset, images, seed)
+    first = trainer.first_state(None if start is None else from_program(trainer.shape, start))
     sampler: Sampler = trainer
     if device is not None:
-        start = quantised(trainer.spec, trainer.first_state().latent)
-        trainer = replace(trainer, response=calibrated_response(device, trainer.program(start)))
+        probe = trainer.program(quantised(trainer.spec, first.latent))
+        trainer = replace(trainer, response=calibrated_response(device, probe))
         sampler = DeviceSampler(trainer, device)
-    files = _Files(output, _identity(trainer, device))
-    state = files.first(trainer, resume)
+    identity = {**_identity(preset, images, seed), "in_loop": device.url if device else None,
+                "start": start.digest if start else None}
+    files = _Files(output, identity)
+    state = files.open(first, resume)
     for now, report in _updates(trainer, sampler, state, files):
         state = now
         if progress:
             progress(report)
-    program = _program(trainer, state, device)
+    versions = {"pendula": pendula.__version__, "numpy": np.__version__, "jax": jax.__version__}
+    program = trainer.program(quantised(trainer.spec, state.average), rule=_RULE,
+                              versions=versions, **identity)
     files.finish(program)
     return program
 
@@ -155,19 +165,9 @@ def _judged(trainer: Trainer, sampler: Sampler, state: State, figures: Figures) 
                   samples=samples[:16].reshape(-1, *trainer.images.shape).astype(np.float32))
 
 
-def _identity(trainer: Trainer, device: AbstractDevice | None) -> dict[str, Any]:
-    return {"preset": asdict(trainer.preset), "seed": trainer.seed,
-            "data": trainer.images.sha256, "in_loop": device.url if device else None}
-
-
-def _program(trainer: Trainer, state: State, device: AbstractDevice | None) -> Program:
-    preset, images = trainer.preset, trainer.images
-    versions = {"pendula": pendula.__version__, "numpy": np.__version__, "jax": jax.__version__}
-    return trainer.program(
-        quantised(trainer.spec, state.average), rule=_RULE, preset=asdict(preset),
-        seed=trainer.seed, in_loop=device.url if device else None,
-        data={"name": preset.data, "sha256": images.sha256, "images": len(images.train)},
-        versions=versions)
+def _identity(preset: AisPreset, images: Images, seed: int) -> dict[str, Any]:
+    return {"preset": asdict(preset), "seed": seed,
+            "data": {"name": preset.data, "sha256": images.sha256, "images": len(images.train)}}
 
 
 class _Files:
@@ -184,9 +184,8 @@ class _Files:
     def __init__(self, output: Path | None, identity: dict[str, Any]) -> None:
         self._output, self._identity = output, identity
 
-    def first(self, trainer: Trainer, resume: bool) -> State:
-        """Return the state to start from."""
-        state = trainer.first_state()
+    def open(self, state: State, resume: bool) -> State:
+        """Return the state to go on from: `state`, or that of the checkpoint."""
         if self._output is None:
             return state
         checkpoint = checkpoint_path(self._output)
