@@ -119,17 +119,16 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(images: Images,
 
 
 def test_it_learns_and_reports_every_update(images: Images) -> None:
-    preset = replace(TINY, degree=8, steps=4, iterations=100, interval=20, batch=32, rate=0.1,
-                     critic=(64,), critic_steps=2, average=0.8)
+    preset = replace(AIS_PRESETS["ais-digits"], degree=8, iterations=120, interval=40)
     reports: list[Report] = []
     train_ais(preset, images, progress=reports.append)
-    assert [report.update for report in reports] == list(range(1, 101))
+    assert [report.update for report in reports] == list(range(1, 121))
     judged = [report for report in reports if report.energy is not None]
-    assert [report.update for report in judged] == [20, 40, 60, 80, 100]
+    assert [report.update for report in judged] == [40, 80, 120]
     assert all(report.samples is not None and report.samples.shape == (16, 8, 8)
                for report in judged)
     energies = [report.energy or 0 for report in judged]
-    assert 0 < energies[-1] < 0.7 * energies[0]
+    assert 0 < energies[-1] < 0.5 * energies[0]
 
 
 # A device in the loop
