@@ -4,10 +4,12 @@
 
 Every case trains one model, draws from the twin, and is judged; docs/figures/boesch.json keeps the
 figures. The online cases learn from a device alone; `verilator` repeats a short one on the compiled
-gateware and has to end with the same bits; `yardsticks` judges floor and controls.
+gateware and has to end with the same bits; `yardsticks` judges floor and controls; `table` prints
+what is known as Markdown.
 """
 
 import argparse
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from pendula.metrics import energy_distance, independent_pixels, linear_gaussian
 from pendula.metrics.classifier import load_classifier
 from pendula.metrics.referee import Referee
 from pendula.program import Program
+from pendula.report.plots import mosaic
 from pendula.training import Preset, get_preset, train
 from pendula.training.data import FloatArray, Images
 from pendula.training.local_rules import LocalRule, train_locally
@@ -30,6 +33,7 @@ from pendula.training.local_rules import LocalRule, train_locally
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
 FIGURES = FOLDER / "boesch.json"
 SAMPLES, SEED = 2000, 1
+ROWS, COLUMNS, SCALE = 3, 16, 3
 SMALL = LocalRule(updates=12, batch=64, rate=0.3)     # what a step by step observed device can give
 LARGE = LocalRule(updates=40, batch=256, rate=0.5)
 TINY = LocalRule(updates=3, batch=16, rate=0.3)
@@ -92,20 +96,32 @@ def judge(images: Images, name: str, drawn: FloatArray) -> dict[str, Any]:
     return referee.score("samples", drawn).to_dict()
 
 
-def measure(name: str, case: Case, data: Path | None, images: Images) -> dict[str, Any]:
+def keep_picture(key: str, drawn: FloatArray, images: Images) -> None:
+    """Write the first images of a set, magnified, as docs/figures/KEY.png."""
+    pictures = np.rint(drawn[:ROWS * COLUMNS] * 255).astype(np.uint8).reshape(-1, *images.shape)
+    large = pictures.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+    with replacing(FOLDER / f"{key}.png") as temporary:
+        temporary.write_bytes(base64.b64decode(mosaic(large, COLUMNS)[0]))
+
+
+def measure(name: str, key: str, case: Case, data: Path | None, images: Images) -> dict[str, Any]:
     """Train one case and score it."""
     start = time.perf_counter(), time.process_time()
     program = case.train(data)
     spent = time.perf_counter() - start[0], time.process_time() - start[1]
-    rule = case.rule
+    rule, drawn = case.rule, draw(program)
+    if name != "mixture-2d":
+        keep_picture(f"boesch-{key}", drawn, images)
     return {"text": case.text, "wall_s": round(spent[0], 1), "processor_s": round(spent[1], 1),
             "observations": rule.updates * rule.batch * program.segments if rule else None,
-            **judge(images, name, draw(program))}
+            **judge(images, name, drawn)}
 
 
 def yardsticks(name: str, images: Images) -> dict[str, dict[str, Any]]:
     """Score floor and cheap controls."""
     rng = np.random.default_rng(SEED)
+    if name != "mixture-2d":
+        keep_picture("boesch-data", rng.permutation(images.held_out), images)
     return {key: {"text": text, **judge(images, name, values)} for key, text, values in (
         ("data", "training images", rng.permutation(images.train)[:SAMPLES]),
         ("pixels", "independent pixels", independent_pixels(images.train, SAMPLES, rng)),
@@ -124,12 +140,39 @@ def in_gateware(preset: Preset, data: Path | None) -> dict[str, Any]:
             "observations": TINY.updates * TINY.batch * (preset.segments + 1)}
 
 
+def table(name: str) -> str:
+    """Return the figures of a task as a Markdown table."""
+    known = json.loads(FIGURES.read_text())[name]
+    points = name == "mixture-2d"
+    columns = ("energy", "near", "upper") if points else ("confident", "energy", "frechet",
+                                                          "precision", "recall", "coverage")
+    lines = [("", "observations", *columns), ("---",) * (2 + len(columns))]
+    for key in [*cases(get_preset(name)), "data", "pixels", "gaussian"]:
+        if row := known.get(key):
+            seen = row.get("observations")
+            lines.append((row["text"], f"{seen:,}" if seen else "",
+                          *(cell(row, column) for column in columns)))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cell(row: dict[str, Any], column: str) -> str:
+    """Return a figure with half of its 95 % interval, where it has one."""
+    if not isinstance(row[column], list):
+        error = row.get(f"{column}_error")
+        return f"{row[column]:.3g}" + (f" ± {1.96 * error:.2g}" if error else "")
+    value, lo, hi = row[column]
+    return f"{value:.3g} ± {(hi - lo) / 2:.2g}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*")
     parser.add_argument("--preset", default="mnist01-12")
     parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
+    if arguments.cases == ["table"]:
+        print(table(arguments.preset))
+        return
     preset = get_preset(arguments.preset)
     every, images = cases(preset), preset.load(arguments.data)
     for name in arguments.cases or [*every, "yardsticks", "verilator"]:
@@ -138,7 +181,7 @@ def main() -> None:
         elif name == "verilator":
             found = {name: in_gateware(preset, arguments.data)}
         else:
-            found = {name: measure(preset.name, every[name], arguments.data, images)}
+            found = {name: measure(preset.name, name, every[name], arguments.data, images)}
         print(json.dumps(found), flush=True)
         known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
         known.setdefault(preset.name, {}).update(found)

@@ -13,6 +13,7 @@ from pendula.contract.step import PIXEL_HI
 from pendula.device import open_device
 from pendula.errors import DataError
 from pendula.metrics.classifier import Classifier, load_classifier
+from pendula.metrics.inception import inception_distance, protocol
 from pendula.metrics.referee import LIMIT, ImageScore, Referee
 from pendula.metrics.samples import FloatArray
 from pendula.program import Program
@@ -41,6 +42,10 @@ class Scores:
         Whose features and classes were taken.
     samples, held_out : array of uint8, shape (n, rows, columns)
         What was judged, and what by.
+    inception : float or None
+        Frechet distance over Inception's features, where its weights were given.
+    protocol : str
+        How that was taken.
     """
 
     rows: tuple[ImageScore, ...]
@@ -48,16 +53,19 @@ class Scores:
     classifier: Classifier
     samples: npt.NDArray[np.uint8]
     held_out: npt.NDArray[np.uint8]
+    inception: float | None = None
+    protocol: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as plain data."""
         return {"dataset": self.dataset, "held_out": len(self.held_out),
                 "classifier": {"name": self.classifier.name, "accuracy": self.classifier.accuracy},
-                "rows": [row.to_dict() for row in self.rows]}
+                "rows": [row.to_dict() for row in self.rows],
+                "inception": self.inception, "protocol": self.protocol}
 
 
 def score(source: Program | FloatArray, dataset: str, *, data: Path | None = None,
-          url: str = "twin://", seed: int = 1, limit: int = LIMIT,
+          url: str = "twin://", seed: int = 1, limit: int = LIMIT, weights: Path | None = None,
           progress: Progress | None = None) -> Scores:
     """Score images by held-out ones, with floor and controls.
 
@@ -75,6 +83,9 @@ def score(source: Program | FloatArray, dataset: str, *, data: Path | None = Non
         Of samples, controls and the choice of held-out images.
     limit : int
         Most images of a set.
+    weights : Path, optional
+        Inception's, for a Frechet distance over its features too
+        (:mod:`pendula.metrics.inception`).
     progress : callable, optional
         Called with 1 after each row, `ROWS` times for a program.
 
@@ -101,8 +112,13 @@ def score(source: Program | FloatArray, dataset: str, *, data: Path | None = Non
     if program:
         others = draw(frozen_program(program, seed), url, referee.count, seed)
         keep(referee.score("frozen random array", others, "control"))
-    return Scores(rows=tuple(rows), dataset=dataset, classifier=classifier,
-                  samples=_pictures(drawn, images), held_out=_pictures(referee.reference, images))
+    pictures, distance, words = _pictures(drawn, images), None, ""
+    if weights:
+        distance = inception_distance(pictures, _pictures(images.train, images), weights)
+        words = protocol(len(pictures), len(images.train))
+    return Scores(rows=tuple(rows), dataset=dataset, classifier=classifier, samples=pictures,
+                  held_out=_pictures(referee.reference, images), inception=distance,
+                  protocol=words)
 
 
 def draw(program: Program, url: str, count: int, seed: int) -> FloatArray:

@@ -1,6 +1,7 @@
 """``pendula score``: the table, the report, and what cannot be scored."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -90,3 +91,14 @@ def test_damaged_files_are_named(tmp_path, raw):
     code, _, err = run("score", path, "--dataset", "digits")
     assert (code, err.count("\n")) == (2, 1)
     assert "must be a file of samples" in err
+
+
+def test_inception_needs_its_weights_and_its_library(tmp_path, monkeypatch):
+    code, _, err = run("score", "digits", "--inception", tmp_path / "none.pth")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "none.pth must exist" in err
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    (tmp_path / "w.pth").write_bytes(b"")
+    code, _, err = run("score", "digits", "--inception", tmp_path / "w.pth")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "pip install 'pendula[fid]'" in err

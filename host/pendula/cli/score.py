@@ -19,6 +19,15 @@ __all__ = ["command"]
 _NAME_WIDTH, _WIDTH = 26, 10
 
 
+def _check_weights(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse weights that cannot be used before any work is done; a click callback."""
+    if path and not path.is_file():
+        raise click.BadParameter(f"file {path} must exist")
+    if path:
+        import_extra("torch_fidelity", "fid")
+    return path
+
+
 @click.command("score")
 @click.argument("source")
 @click.option("--data", type=click.Path(path_type=Path), metavar="FOLDER",
@@ -31,11 +40,15 @@ _NAME_WIDTH, _WIDTH = 26, 10
               help="Most images of each set; held-out data may hold fewer.")
 @click.option("--seed", type=int, default=1, show_default=True,
               help="64-bit seed of samples, controls and the choice of held-out images.")
+@click.option("--inception", "weights", metavar="FILE", callback=_check_weights,
+              type=click.Path(dir_okay=False, path_type=Path),
+              help="Inception's weights (weights-inception-2015-12-05-6726825d.pth), for a Frechet "
+                   "distance over its features too; needs pip install 'pendula[fid]'.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), callback=check_folder,
               help="Also write a report (.html); for models.")
 @json_option
 def command(source: str, data: Path | None, dataset: str | None, url: str, count: int, seed: int,
-            report: Path | None, as_json: bool) -> None:
+            weights: Path | None, report: Path | None, as_json: bool) -> None:
     """Score SOURCE, a model or a file of samples (.npz), by images it has not seen.
 
     Distances are taken in pixels (energy) and in the last hidden layer of a small classifier that
@@ -60,7 +73,7 @@ def command(source: str, data: Path | None, dataset: str | None, url: str, count
     chosen = dataset or _trained_on(given)
     with progress_bar("Scoring", ROWS) as progress:
         scores = score(given, chosen, data=data, url=url, seed=seed, limit=count,
-                       progress=progress)
+                       weights=weights, progress=progress)
     if report and isinstance(given, Program):
         _write_report(report, given, scores, source, url)
     if as_json:
@@ -70,6 +83,8 @@ def command(source: str, data: Path | None, dataset: str | None, url: str, count
                f"classifier {scores.classifier.name}, {scores.classifier.accuracy:.1%} right")
     for line in _lines(scores.rows):
         click.echo(line)
+    if scores.inception is not None:
+        click.echo(f"Inception: {scores.inception:.2f} ({scores.protocol})")
 
 
 def _trained_on(given: Any) -> str:
