@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pendula.contract import ArraySpec, InitialState, Memory, get_physics, jitter
 from pendula.contract.protocol import Opcode
-from pendula.contract.registers import RegisterName
+from pendula.contract.registers import JitterCommand, RegisterName
 from pendula.contract.step import forces, pixel, run_sample
 from pendula.device import open_device
 from pendula.errors import JitterError, LinkError, ProgramError, StatisticsError
@@ -159,8 +159,9 @@ def test_a_seed_and_raw_bits_come_from_the_jitter_seeder(program):
     log.clear()
     dev.load(program)
     dev.sample(1, seed=1)
-    assert RegisterName.JITTER_COMMAND not in {
-        arguments[0] for opcode, arguments in log if opcode is Opcode.WRITE_REGISTER}
+    commands = {arguments[1] for opcode, arguments in log if opcode is Opcode.WRITE_REGISTER
+                and arguments[0] == RegisterName.JITTER_COMMAND}
+    assert not commands & {*JitterCommand}
 
 
 @settings(max_examples=40)

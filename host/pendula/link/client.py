@@ -176,7 +176,8 @@ class Client:
         raise self._silence(Opcode.FORCES, tally)
 
     def run(self, indices: range, values_bytes: int, cycles: int,
-            deliver: Callable[[int, bytes], None], *, repeatable: bool = True) -> RunCounters:
+            deliver: Callable[[int, bytes], None], *, repeatable: bool = True,
+            check: Callable[[], None] = lambda: None) -> RunCounters:
         """Draw samples; what is lost or damaged is asked for again.
 
         Parameters
@@ -192,6 +193,9 @@ class Client:
         repeatable : bool
             Whether the device may be asked again: not where a sample starts at the final state
             of the sample before.
+        check : callable
+            Called before every attempt, and once it is known that there is none to follow. It
+            raises an error where the device is not to be asked, or was not.
 
         Returns
         -------
@@ -211,6 +215,7 @@ class Client:
         while counters is None or missing:
             wanted = _first_run(missing) if counters else indices
             before = len(missing)
+            check()
             sequence = self._send(Opcode.RUN, wanted.start, len(wanted))
             heard = self._collect(Opcode.RUN, sequence, wanted, values_bytes, cycles, accept,
                                   tally)
@@ -225,9 +230,11 @@ class Client:
             if fruitless == ATTEMPTS:
                 raise self._silence(Opcode.RUN, tally)
             self._health.retries += bool(missing)
+        check()
         return counters
 
-    def measure(self, indices: range, cycles: int, *, repeatable: bool = True) -> RunCounters:
+    def measure(self, indices: range, cycles: int, *, repeatable: bool = True,
+                check: Callable[[], None] = lambda: None) -> RunCounters:
         """Draw samples into the sums of the device; it sends none of them.
 
         Parameters
@@ -236,12 +243,12 @@ class Client:
             Sample indices, consecutive.
         cycles : int
             Clock cycles that the device may need for all of them.
-        repeatable : bool
+        repeatable, check
             As in :meth:`run`.
         """
         try:
             self._request(Opcode.RUN, indices.start, len(indices), cycles=cycles,
-                          attempts=ATTEMPTS if repeatable else 1)
+                          attempts=ATTEMPTS if repeatable else 1, check=check)
         except SilentLinkError as error:
             if repeatable:
                 raise
@@ -254,11 +261,13 @@ class Client:
     # Attempts
 
     def _request(self, opcode: Opcode, *arguments: int, tail: bytes = b"", cycles: int = 0,
-                 attempts: int = ATTEMPTS, body_bytes: int | None = None) -> bytes:
+                 attempts: int = ATTEMPTS, body_bytes: int | None = None,
+                 check: Callable[[], None] = lambda: None) -> bytes:
         """Return the body of the OK answer; of `body_bytes`, or as many as its opcode has."""
         tally = _Tally()
         size = _OK_BODY_BYTES[opcode] if body_bytes is None else body_bytes
         for _ in range(attempts):
+            check()
             sequence = self._send(opcode, *arguments, tail=tail)
             for status, body in self._answers(sequence, cycles, tally):
                 if status == Status.OK and size in (None, len(body)):

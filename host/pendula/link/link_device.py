@@ -46,6 +46,7 @@ T = TypeVar("T")
 _REGISTER = (1 << REGISTER_BITS) - 1
 _RUN_BYTES = 1 << 18        # answers to one RUN: what a repeat costs at most
 _MEASURE_S = 1.0            # what a RUN that measures should take: what a repeat costs
+_MARK = max(JitterCommand) + 1      # starts nothing in JITTER_COMMAND, which is 0 after a reset
 _STEP_CYCLES = 256          # generous latency of a step, on top of a cycle a node
 
 
@@ -246,7 +247,19 @@ class LinkDevice(AbstractDevice):
                 RegisterName.SEGMENTS: program.segments,
                 RegisterName.PIXEL_GAIN: program.pixel_gain,
                 RegisterName.PIXEL_OFFSET: program.pixel_offset,
+                RegisterName.JITTER_COMMAND: _MARK,
             })
+
+    def _check_mark(self) -> None:
+        """Notice a device that was reset, and so has an empty program, while its port stayed open.
+
+        Raises
+        ------
+        LinkDownError
+            If it was; what it answered since is not to be trusted.
+        """
+        if not self.client.read_register(RegisterName.JITTER_COMMAND):
+            raise LinkDownError(f"{self.url} was reset")
 
     def _set_nodes(self, nodes: NodeMemory) -> None:
         program = self.program
@@ -346,13 +359,14 @@ class LinkDevice(AbstractDevice):
         """Return the sums over some samples, all of them and nothing else."""
         counters = self.client.measure(
             indices, len(indices) * sample_cycles,
-            repeatable=program.initial is not InitialState.KEEP)
+            repeatable=program.initial is not InitialState.KEEP, check=self._check_mark)
         layout = memory_layouts(program.spec)[Memory.SUM]
         data = self.client.read_memory(Memory.SUM, sums, layout.row_bytes)
         counted = self.client.read_register(RegisterName.MEASURED)
+        self._check_mark()
         if counted != len(indices) // thin:
             raise LinkError(f"device must have measured {len(indices) // thin} samples, not "
-                            f"{counted}: it was reset or is defective. Load the program again")
+                            f"{counted}: it is defective or no Pendula")
         spare = 64 - layout.width                       # rows are not extended by the sign
         return decode_signed(data, layout.row_bytes) << spare >> spare, counters
 
@@ -369,20 +383,25 @@ class LinkDevice(AbstractDevice):
 
         def deliver(index: int, data: bytes) -> None:
             if index not in values:         # else it came before the connection broke
-                values[index] = data
                 progress(1)
+            values[index] = data
 
         end = request.first + request.count
         with self.times.measure("run"):
             for first in range(request.first, end, chunk):
                 counters = self._persist(program, partial(
-                    self.client.run, range(first, min(first + chunk, end)), width * shown,
-                    sample_cycles, deliver,
-                    repeatable=program.initial is not InitialState.KEEP), sample_cycles)
+                    self._draw, program, range(first, min(first + chunk, end)), width * shown,
+                    sample_cycles, deliver), sample_cycles)
                 saturations += counters.saturations
                 cycles += counters.cycles
             self._read_dropped(program)
         return [values[index] for index in range(request.first, end)], saturations, cycles
+
+    def _draw(self, program: Program, indices: range, values_bytes: int, sample_cycles: int,
+              deliver: Callable[[int, bytes], None]) -> RunCounters:
+        return self.client.run(indices, values_bytes, sample_cycles, deliver,
+                               repeatable=program.initial is not InitialState.KEEP,
+                               check=self._check_mark)
 
     def _read_dropped(self, program: Program) -> None:
         dropped = self._persist(program, partial(
@@ -399,9 +418,14 @@ class LinkDevice(AbstractDevice):
                 self._persist(program, partial(self._write_nodes, program, held))
             with self.times.measure("run"):
                 values.append(self._persist(program, partial(
-                    self.client.forces, segment, width * nodes, nodes + _STEP_CYCLES)))
+                    self._evaluate, segment, width * nodes, nodes + _STEP_CYCLES)))
         with self.times.measure("read"):
             return decode_signed(b"".join(values), width).reshape(len(states), nodes)
+
+    def _evaluate(self, segment: int, values_bytes: int, cycles: int) -> bytes:
+        values = self.client.forces(segment, values_bytes, cycles)
+        self._check_mark()
+        return values
 
 
 def _plain(hello: Hello) -> dict[str, Any]:

@@ -1,0 +1,195 @@
+"""Hosts that are killed, boards that are reset or stall, disks that are full: nothing is half done.
+
+Beside these: hosts that vanish, a second host, links that are cut anywhere (tests/link), commands
+that are interrupted and go on (tests/cli), links that damage bytes (test_faulty_link).
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import pendula
+from arrays import ARRAYS
+from boards import Board, pty_port, serving, tcp_port
+from pendula import cli
+from pendula.contract import InitialState
+from pendula.errors import LinkError
+from pendula.link.engine import AbstractEngine, Exchange
+from pendula.modelfile import save
+from pendula.program import Program, random_program
+from pendula.twin.twin_device import TwinDevice
+from pendula_sim.build import build_library
+from pendula_sim.verilator import VerilatorEngine
+
+pytestmark = [pytest.mark.verilator,
+              pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")]
+
+SPEC = ARRAYS["quartic"]
+COUNT = 40_000
+PROGRAM = random_program(SPEC, np.random.default_rng(5), steps=2)
+PLACES = {"tcp": tcp_port, "pty": pty_port}
+
+
+class TroubledEngine(AbstractEngine):
+    """The gateware, to which something happens once, after so many bytes in and out."""
+
+    slice_cycles = 20_000
+
+    def __init__(self, trouble: Callable[["TroubledEngine"], None], after: tuple[int, int]) -> None:
+        self.inner = VerilatorEngine(build_library(SPEC))
+        self.trouble: Callable[[TroubledEngine], None] | None = trouble
+        self.after, self.taken, self.sent = after, 0, 0
+
+    def exchange(self, data: bytes, max_cycles: int) -> Exchange:
+        result = self.inner.exchange(data, max_cycles)
+        self.taken += result.consumed
+        self.sent += len(result.output)
+        if self.trouble and (self.taken, self.sent) >= self.after and self.sent >= self.after[1]:
+            self.trouble, trouble = None, self.trouble
+            trouble(self)
+        return result
+
+    def reset(self) -> None:
+        """Begin again, as after power-up."""
+        self.inner.close()
+        self.inner = VerilatorEngine(build_library(SPEC))
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@contextmanager
+def troubled(trouble: Callable[[TroubledEngine], None], after: tuple[int, int],
+             place: str = "tcp") -> Iterator[tuple[Board, TroubledEngine]]:
+    engine = TroubledEngine(trouble, after)
+    with serving(engine, PLACES[place]) as board:
+        yield board, engine
+    engine.close()
+
+
+def values_of(url: str, program: Program = PROGRAM, count: int = 500) -> np.ndarray:
+    with pendula.open(url) as device:
+        device.load(program)
+        return device.sample(count, seed=3).values
+
+
+# Hosts
+
+def command(model: Path, url: str, output: Path) -> list[str]:
+    return [sys.executable, "-m", "pendula", "sample", str(model), "--device", url, "--seed", "3",
+            "-n", str(COUNT), "-o", str(output)]
+
+
+@pytest.mark.parametrize("after", [(300, 0), (0, 5_000), (0, 200_001)],
+                         ids=["upload", "run", "read"])
+def test_a_killed_host_leaves_nothing_half_done(tmp_path, after):
+    """The next host, on the same board, ends with the file of an uninterrupted run."""
+    model, output = tmp_path / "m.pendula", tmp_path / "S.npz"
+    save(PROGRAM, model)
+    killed: list[subprocess.Popen[str]] = []
+    with troubled(lambda _: killed[0].kill(), after) as (board, _):
+        url = board.url + "?timeout=60"
+        killed.append(subprocess.Popen(command(model, url, output), text=True,
+                                       stderr=subprocess.PIPE))
+        killed[0].communicate()
+        assert killed[0].returncode == -signal.SIGKILL
+        assert not output.exists()
+        subprocess.run(command(model, url, output), check=True, capture_output=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"m.pendula", "S.npz"}
+    with np.load(output) as file, pendula.open("twin://") as twin:
+        twin.load(PROGRAM)
+        assert np.array_equal(file["values"], twin.sample(COUNT, seed=3, pixels=True).values)
+
+
+def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
+    """A limit of the size of files stands for the disk."""
+    model, outputs = tmp_path / "m.pendula", [tmp_path / "S.npz", tmp_path / "whole.npz"]
+    save(PROGRAM, model)
+    line = command(model, "twin://", outputs[0])
+    full = subprocess.run(["bash", "-c", 'ulimit -f 60; exec "$@"', "-", *line],
+                          capture_output=True, text=True, check=False)
+    assert full.returncode == 2
+    assert full.stderr.startswith("pendula: error: ")
+    assert full.stderr.endswith("File too large\n")
+    assert "Traceback" not in full.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"m.pendula", "S.npz.partial"}
+    for output in outputs:
+        subprocess.run(command(model, "twin://", output), check=True, capture_output=True)
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [
+    ["moments", "-n", "5000", "-o", "M.npz"],
+    ["compare", "--against", "twin://", "-n", "5000", "--report", "R.html"],
+    ["sample", "-n", "5", "-o", "S.npz"]], ids=lambda arguments: arguments[0])
+def test_ctrl_c_leaves_no_file(tmp_path, monkeypatch, arguments):
+    """Nor does a command that is interrupted in its first batch leave a part of one."""
+    monkeypatch.chdir(tmp_path)
+    save(PROGRAM, "m.pendula")
+    monkeypatch.setattr(TwinDevice, "_sample", interrupt)
+    name, *options = arguments
+    result = CliRunner().invoke(cli.main, [name, "m.pendula", "--device", "twin://", *options])
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.endswith("pendula: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pendula"]
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+# Boards
+
+@pytest.mark.parametrize("after", [(0, 3_000), (0, 30_001), (700, 0)])
+def test_a_board_that_is_reset_behind_an_open_port_is_loaded_again(after):
+    """It answers, with an empty program: that is noticed, and what it drew is drawn again."""
+    with pendula.open("twin://") as twin:
+        twin.load(PROGRAM)
+        expected = twin.sample(20_000, seed=3).values
+    with troubled(TroubledEngine.reset, after) as (board, engine), \
+            pendula.open(board.url + "?timeout=2") as device:
+        device.load(PROGRAM)
+        batch = device.sample(20_000, seed=3)
+        assert engine.trouble is None
+        assert np.array_equal(batch.values, expected)
+        moments = device.moments(50, seed=4)
+        engine.reset()
+        assert np.array_equal(device.moments(50, seed=4).totals, moments.totals)
+        states = batch.values[:3]
+        forces = device.forces(states)
+        engine.reset()
+        assert np.array_equal(device.forces(states), forces)
+        assert device.health.reconnects >= 2
+
+
+def test_a_chain_on_a_board_that_is_reset_is_an_error():
+    chain = random_program(SPEC, np.random.default_rng(5), steps=2,
+                           initial=InitialState.KEEP)
+    with troubled(lambda _: None, (0, 0)) as (board, engine), \
+            pendula.open(board.url + "?timeout=2") as device:
+        device.load(chain)
+        device.sample(5, seed=3)
+        engine.reset()
+        with pytest.raises(LinkError, match=r"was reset.*A chain cannot be resumed"):
+            device.sample(5, seed=3, first=5)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_board_that_stalls_is_waited_for(place):
+    """For longer than the timeout: requests are repeated, and late answers are not taken twice."""
+    expected = values_of("twin://")
+    with troubled(lambda _: time.sleep(0.7), (0, 3_000), place) as (board, _), \
+            pendula.open(board.url + "?timeout=0.15") as device:
+        device.load(PROGRAM)
+        assert np.array_equal(device.sample(500, seed=3).values, expected)
+        assert device.health.retries > 0
+
+
