@@ -435,8 +435,8 @@ BACKENDS: dict[str, Backend] = {
                        address="ecp5"),
     "serial": Backend("pendula.link.serial_device", "SerialDevice",
                       options=("baud", "timeout", "reconnect"), address="/dev/ttyUSB1"),
-    "tcp": Backend("pendula.link.tcp_device", "TcpDevice", options=("timeout", "reconnect"),
-                   address="127.0.0.1:7777"),
+    "tcp": Backend("pendula.link.tcp_device", "TcpDevice",
+                   options=("timeout", "reconnect", "token"), address="127.0.0.1:7777"),
     "replay": Backend("pendula.link.replay_device", "ReplayDevice", address="F.jsonl"),
 }
 

@@ -79,12 +79,16 @@ def test_without_a_model_the_default_array_is_served():
 
 
 @posix
-def test_another_address_than_loopback_is_warned_about():
-    with started("pysim://", "--tcp", 0, "--bind", "0.0.0.0") as (process, _):     # noqa: S104
+def test_another_address_than_loopback_needs_a_token_and_is_warned_about(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef\n")
+    with started("pysim://", "--tcp", 0, "--bind", "0.0.0.0",       # noqa: S104
+                 "--token", token) as (process, address):
+        url = f"tcp://127.0.0.1:{address.rpartition(':')[2]}?timeout=120&token={token}"
+        assert json.loads(run("info", url, "--json")[1])["nodes"] == DEFAULT_SPEC.nodes
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=120)[1]
-    assert err.startswith("warning: whoever reaches 0.0.0.0 can use this board")
-    assert "no password and no encryption" in err
+    assert err.startswith("warning: there is no encryption; who is between 0.0.0.0 and a host")
 
 
 @pytest.mark.parametrize(("address", "loopback"), [
@@ -97,11 +101,15 @@ def test_what_is_loopback(address, loopback):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["pysim://"], "Give either --pty or --tcp PORT. See 'pendula serve --help'."),
     (["pysim://", "--pty", "--tcp", "1"], "Give either --pty or --tcp PORT."),
-    (["pysim://", "--pty", "--bind", "::"], "--bind needs --tcp."),
+    (["pysim://", "--pty", "--bind", "::"], "--bind and --token need --tcp."),
+    (["pysim://", "--pty", "--token", "x"], "--bind and --token need --tcp."),
+    (["pysim://", "--tcp", "0", "--bind", "::"],
+     "--bind :: can be reached by others: give --token FILE as well."),
+    (["pysim://", "--tcp", "0", "--token", "no-such"], "token file no-such cannot be read"),
     (["pysim://", "--tcp", "65536"], "65536 is not in the range 0<=x<=65535"),
     (["pysim://", "--tcp", "0", "--model", "no-such"], "not 'no-such'"),
     (["twin://", "--tcp", "0"], "twin:// cannot be served, it is no simulated gateware"),
-    (["pysim://", "--tcp", "0", "--bind", "192.0.2.1"], "192.0.2.1:0 cannot be listened at")])
+    (["pysim://", "--tcp", "0", "--bind", "127.0.0.300"], "give --token FILE as well.")])
 def test_what_cannot_be_served(arguments, message):
     code, out, err = run("serve", *arguments)
     assert (code, out) == (2, "")

@@ -9,17 +9,29 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Self
 
 from pendula.errors import LinkDownError, UrlError
+from pendula.link.token import ANSWER_BYTES, WELCOME, is_right, make_challenge
 
 __all__ = ["AbstractPort", "PtyPort", "TcpPort"]
 
 _READ_BYTES = 1 << 16
 _POLL_S = 0.1              # between two looks at a pseudo-terminal that nobody has open
 _DELIMITER = b"\0"         # ends the frame that a host left unfinished
+_STRANGERS = 16            # hosts that may take their time to answer a challenge
 _LINGERING = 16            # refused hosts that may take their time to read why
 _KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+
+
+@dataclass(slots=True)
+class _Stranger:
+    """A host that has not yet shown that it knows the token."""
+
+    name: str
+    challenge: bytes
+    answer: bytes = b""
 
 
 class AbstractPort(abc.ABC):
@@ -82,6 +94,9 @@ class TcpPort(AbstractPort):
         Address of the interface to listen at.
     port : int
         Number of the port; 0 takes a free one.
+    token : bytes, optional
+        What hosts must know (:mod:`pendula.link.token`); whoever reaches the port may use it
+        without one.
 
     Raises
     ------
@@ -89,8 +104,11 @@ class TcpPort(AbstractPort):
         If the port cannot be had.
     """
 
-    def __init__(self, report: Callable[[str], None], bind: str, port: int) -> None:
+    def __init__(self, report: Callable[[str], None], bind: str, port: int,
+                 token: bytes | None = None) -> None:
         super().__init__(report)
+        self._token = token
+        self._strangers: dict[socket.socket, _Stranger] = {}
         try:
             family = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM)[0][0]
             self._listener = socket.create_server((bind, port), family=family)
@@ -127,6 +145,8 @@ class TcpPort(AbstractPort):
             received += self._receive(room - len(received))
         for refused in [sock for sock in self._lingering if sock in keys]:
             self._dismiss(refused)
+        for stranger in [sock for sock in self._strangers if sock in keys]:
+            self._hear(stranger)
         if self._listener in keys:
             self._accept()
         return received
@@ -134,7 +154,8 @@ class TcpPort(AbstractPort):
     def close(self) -> None:
         """Let go of the hosts and the port."""
         self._selector.close()
-        for sock in (self._listener, *self._lingering, *([self._host] if self._host else [])):
+        host = [self._host] if self._host else []
+        for sock in (self._listener, *self._lingering, *self._strangers, *host):
             sock.close()
 
     def _await_host(self, output: bool, room: int) -> None:
@@ -192,6 +213,48 @@ class TcpPort(AbstractPort):
             return
         sock.setblocking(False)
         name = _join(*peer[:2])
+        if self._token is None:
+            self._admit(sock, name)
+        else:
+            self._ask(sock, name)
+
+    def _ask(self, sock: socket.socket, name: str) -> None:
+        """Challenge a host; the oldest that has not answered gives way to too many."""
+        if len(self._strangers) == _STRANGERS:
+            self._forget_stranger(next(iter(self._strangers)), "did not answer in time").close()
+        challenge = make_challenge()
+        self._strangers[sock] = _Stranger(name, challenge)
+        self._selector.register(sock, selectors.EVENT_READ)
+        with suppress(OSError):
+            sock.send(challenge)
+
+    def _hear(self, sock: socket.socket) -> None:
+        """Take what a stranger answers, and admit it once that is right."""
+        stranger = self._strangers[sock]
+        try:
+            data = sock.recv(ANSWER_BYTES - len(stranger.answer))
+        except OSError:
+            data = b""
+        stranger.answer += data
+        if not data:
+            self._forget_stranger(sock, "left").close()
+        elif len(stranger.answer) == ANSWER_BYTES or b"\n" in data or b"\0" in data:
+            assert self._token is not None      # noqa: S101
+            if is_right(self._token, stranger.challenge, stranger.answer):
+                self._forget_stranger(sock, "knows the token")
+                with suppress(OSError):
+                    sock.send(WELCOME)
+                self._admit(sock, stranger.name)
+            else:
+                self._forget_stranger(sock, "refused, its token is wrong")
+                self._linger(sock, b"refused: the token must be that of the board\n")
+
+    def _forget_stranger(self, sock: socket.socket, reason: str) -> socket.socket:
+        self._report(f"{self._strangers.pop(sock).name} {reason}")
+        self._selector.unregister(sock)
+        return sock
+
+    def _admit(self, sock: socket.socket, name: str) -> None:
         if self._host is not None:
             self._refuse(sock, name)
             return
@@ -204,11 +267,14 @@ class TcpPort(AbstractPort):
         self._report(f"{name} connected")
 
     def _refuse(self, sock: socket.socket, name: str) -> None:
-        """Say why, and close once that can have been read: closing at once may destroy it."""
         reason = f"busy: one host at a time, and {self._name} is connected"
         self._report(f"{name} refused, {reason}")
+        self._linger(sock, reason.encode() + b"\n")
+
+    def _linger(self, sock: socket.socket, reason: bytes) -> None:
+        """Say why, and close once that can have been read: closing at once may destroy it."""
         with suppress(OSError):
-            sock.send(reason.encode() + b"\n")
+            sock.send(reason)
             sock.shutdown(socket.SHUT_WR)
         self._selector.register(sock, selectors.EVENT_READ)
         self._lingering.append(sock)

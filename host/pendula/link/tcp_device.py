@@ -2,10 +2,12 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from pendula.errors import LinkDownError, UrlError
+from pendula.errors import LinkDownError, LinkError, UrlError
 from pendula.link.remote_device import SLOWEST_CLOCK_HZ, RemoteDevice
+from pendula.link.token import LINE_BYTES, WELCOME, answer, is_challenge, read_token
 from pendula.link.transport import AbstractTransport
 
 __all__ = ["TcpDevice", "TcpTransport"]
@@ -25,14 +27,19 @@ class TcpTransport(AbstractTransport):
         Where to connect.
     timeout_s : float
         Seconds for the connection, for taking bytes, and on top of a request's own time.
+    token : bytes, optional
+        What the other end asks for (:mod:`pendula.link.token`).
 
     Raises
     ------
+    LinkError
+        If the other end asks for no token, or refuses it.
     LinkDownError
         If the connection cannot be made; from :meth:`read` and :meth:`write` if it broke.
     """
 
-    def __init__(self, url: str, host: str, port: int, timeout_s: float) -> None:
+    def __init__(self, url: str, host: str, port: int, timeout_s: float,
+                 token: bytes | None = None) -> None:
         self._url, self._timeout_s = url, timeout_s
         self._heard = b""
         try:
@@ -41,6 +48,39 @@ class TcpTransport(AbstractTransport):
             raise LinkDownError(f"{url} cannot be opened: {error.strerror or error}. Check address "
                                 "and port, and that a board is served there") from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if token is not None:
+            try:
+                self._show(token)
+            except BaseException:
+                self.close()
+                raise
+
+    def _show(self, token: bytes) -> None:
+        """Answer the challenge of the other end."""
+        challenge = self._read_line()
+        if not is_challenge(challenge):
+            raise LinkError(f"{self._url} must ask for a token, not say {challenge[:50]!r}: open "
+                            "it without one")
+        self.write(answer(token, challenge))
+        if (line := self._read_line()) != WELCOME:
+            raise LinkError(f"{self._url} refused the token: it must be that of pendula serve "
+                            f"--token, and is answered with {line[:50]!r}")
+
+    def _read_line(self) -> bytes:
+        """Return a line, byte by byte: what follows it is for others."""
+        line = b""
+        try:
+            self._socket.settimeout(self._timeout_s)
+            while len(line) < LINE_BYTES and not line.endswith(b"\n"):
+                byte = self._socket.recv(1)
+                if not byte:
+                    break
+                line += byte
+        except TimeoutError:
+            return line
+        except OSError as error:
+            raise self._broken(error.strerror or str(error)) from error
+        return line
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -73,7 +113,7 @@ class TcpTransport(AbstractTransport):
 
     def _refusal(self) -> str:
         """Return what the other end said in words instead of frames, which hold zeros."""
-        text = self._heard.decode("ascii", "replace").strip()
+        text = self._heard.decode("ascii", "replace").strip().rpartition("\n")[2]
         return text if text.isprintable() and text.isascii() else ""
 
     def _broken(self, reason: str) -> LinkDownError:
@@ -82,14 +122,24 @@ class TcpTransport(AbstractTransport):
 
 
 class TcpDevice(RemoteDevice):
-    """A device that is served on the network; parameters as of :class:`RemoteDevice`."""
+    """A device that is served on the network.
 
-    def __init__(self, url: str, *, timeout: str = "", reconnect: str = "") -> None:
+    Parameters
+    ----------
+    url, timeout, reconnect : str
+        As of :class:`RemoteDevice`.
+    token : str
+        Path of a file with the token that the other end asks for; none where empty.
+    """
+
+    def __init__(self, url: str, *, timeout: str = "", reconnect: str = "",
+                 token: str = "") -> None:
         super().__init__(url, timeout=timeout, reconnect=reconnect)
         self._host, self._port = _read_address(url)
+        self._token = read_token(Path(token)) if token else None
 
     def _transports(self) -> Iterator[TcpTransport]:
-        yield TcpTransport(self.url, self._host, self._port, self.timeout_s)
+        yield TcpTransport(self.url, self._host, self._port, self.timeout_s, self._token)
 
     def _advise_silence(self) -> str:
         return "Where it only is slow, give it longer, such as with ?timeout=10"
