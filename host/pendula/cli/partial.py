@@ -1,6 +1,8 @@
 """Samples of a long run that are finished, kept in a file beside the output until all are."""
 
 import json
+import math
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -67,12 +69,16 @@ class PartialSamples:
             raise DataError(f"{self.path} must hold samples of {_shorten(line)}, not of "
                             f"{_shorten(found)}: delete it or choose another output")
         end = self._file.tell()
-        for data, saturations in _read_records(self._file):
+        for data, saturations in _read_records(self._file, self._sample_bytes):
             self._values.append(np.frombuffer(data, self._dtype).reshape(-1, *self._shape))
             self.saturations += saturations
             end = self._file.tell()
         self._file.seek(end)
         self._file.truncate()
+
+    @property
+    def _sample_bytes(self) -> int:
+        return self._dtype.itemsize * math.prod(self._shape)
 
     @property
     def count(self) -> int:
@@ -109,10 +115,13 @@ class PartialSamples:
                 self.path.unlink()
 
 
-def _read_records(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+def _read_records(file: BinaryIO, sample_bytes: int) -> Iterator[tuple[bytes, int]]:
     """Yield values and saturations of every sound record."""
+    left = os.fstat(file.fileno()).st_size      # a damaged size must not ask for more memory
     while len(head := file.read(struct.calcsize(_RECORD))) == struct.calcsize(_RECORD):
         crc, size, saturations = struct.unpack(_RECORD, head)
+        if size > left or size % sample_bytes:
+            return
         data = file.read(size)
         if zlib.crc32(head[4:] + data) != crc:
             return
