@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pendula.training.ais.training import Progress
     from pendula.training.local_rules import RuleName
     from pendula.training.presets import Preset
+    from pendula.training.thermal_presets import ThermalPreset
 
 __all__ = ["command"]
 
@@ -50,6 +51,8 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
       digits         8x8 digits of scikit-learn, all ten classes
       mixture-2d     two Gaussians in two dimensions
       mnist01-12     MNIST's zeros and ones, averaged to 12x12
+    Presets of constant couplings that run noising backwards:
+      whitelam-3     one 0, one 1 and one 2 of MNIST
     Presets of coupled phases trained on their end states:
       ais-digits     8x8 digits of scikit-learn, all ten classes
       ais-mnist28    MNIST, 28x28
@@ -82,9 +85,14 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
     """
     from pendula.training.catalogue import find_preset
     from pendula.training.presets import Preset
+    from pendula.training.thermal_presets import ThermalPreset
     chosen = find_preset(preset)
     began = time.perf_counter()
-    if isinstance(chosen, Preset):
+    if isinstance(chosen, ThermalPreset):
+        if resume or start or in_loop or rule:
+            raise click.UsageError(f"{preset} takes --data and --seed alone.")
+        program, figures = _thermal(chosen, output, data, seed)
+    elif isinstance(chosen, Preset):
         if resume or start:
             raise click.UsageError(f"--resume and --start are for ais- presets, not {preset}.")
         if rule and not in_loop:
@@ -115,6 +123,21 @@ def _force_matching(preset: "Preset", output: Path, data: Path | None, seed: int
     share = {name: sum(one[name] * one["steps"] / one["power"] for one in segments)
              / program.total_steps for name in ("loss", "excess")}
     return program, {name: round(value, 5) for name, value in share.items()}
+
+
+def _thermal(preset: "ThermalPreset", output: Path, data: Path | None, seed: int
+             ) -> tuple[Program, dict[str, Any]]:
+    from pendula.training.thermal_training import train_thermal
+    losses: list[float] = []
+    with progress_bar("Training", preset.cycles * preset.digits) as progress:
+        def note(loss: float) -> None:
+            losses.append(loss)
+            progress(1)
+
+        program = train_thermal(preset, data=data, seed=seed, progress=note)
+    modelfile.save(program, output)
+    return program, {"first_loss": round(sum(losses[:preset.digits]) / preset.digits, 1),
+                     "loss": round(sum(losses[-preset.digits:]) / preset.digits, 1)}
 
 
 def _local(preset: "Preset", output: Path, data: Path | None, seed: int, url: str,

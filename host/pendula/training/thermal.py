@@ -5,7 +5,7 @@ of the array moves x by -dt dV/dx and noise of variance 2 kT dt, so that codes a
 J dt, b dt and the constants 2 dt and 4 dt of the on-site potential x^2 + x^4.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,8 @@ def bonded_pairs(graph: OffsetGraph, visible: npt.NDArray[np.bool_]) -> npt.NDAr
 def thermal_program(couplings: Couplings, graph: OffsetGraph, visible: npt.NDArray[np.bool_],
                     constants: Thermodynamics, *, code_bits: int = 4, largest: float = 1.0,
                     rounding: Rounding = "nearest", seed: int = 0,
-                    image_shape: tuple[int, int] | None = None, white_val: float = 1.0) -> Program:
+                    image_shape: tuple[int, int] | None = None, white_val: float = 1.0,
+                    provenance: dict[str, Any] | None = None) -> Program:
     """Return the program of learnt couplings.
 
     Parameters
@@ -62,6 +63,8 @@ def thermal_program(couplings: Couplings, graph: OffsetGraph, visible: npt.NDArr
         Of stochastic rounding.
     image_shape, white_val
         Picture that the visible nodes are; state of a white pixel, and black is its negative.
+    provenance : dict, optional
+        Where the couplings come from.
     """
     spec = ArraySpec(physics=QUARTIC, nodes=graph.nodes, offsets=graph.offsets,
                      code_bits=code_bits)
@@ -82,7 +85,7 @@ def thermal_program(couplings: Couplings, graph: OffsetGraph, visible: npt.NDArr
         local_gains=np.array([gains, gains]),
         noise_gain=np.full(2, round(float(sigma_val / spec.noise_term.unit_val))),
         visible=visible, initial=InitialState.ZERO, image_shape=image_shape,
-        **pixel_map(spec, -white_val, white_val), provenance={"rule": "reverse trajectory"})
+        **pixel_map(spec, -white_val, white_val), provenance=provenance or {})
 
 
 def _bond_codes(spec: ArraySpec, graph: OffsetGraph, bonds: npt.NDArray[np.floating], dt: float,
