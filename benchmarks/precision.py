@@ -2,8 +2,8 @@
 
     python benchmarks/precision.py [--samples N] [PART ...]
 
-Parts: area, quality, plots. Figures are kept in docs/figures/precision.json after every row, so
-that an interrupted run goes on where it stopped; docs/precision.md explains them.
+Parts: area, quality, plots, table. Figures are kept in docs/figures/precision.json after every
+row, so that an interrupted run goes on where it stopped; docs/precision.md explains them.
 
 Samples of an array with other widths share their noise with those of real numbers, so that the
 energy distance that a width adds shows. Widths of the noise are the contract's own: coarser
@@ -125,7 +125,9 @@ def regained(old: Term, new: Term, gains: IntArray, hi: int) -> IntArray:
 
 def reformatted(program: Program, **formats: int) -> Program:
     """Return the program on an array with other formats; its codes stay."""
-    old, new = program.spec, replace(program.spec, **formats)
+    old = program.spec
+    rows = min(old.table_bits, formats.get("state_bits", old.state_bits))   # one a state at most
+    new = replace(old, **{"table_bits": rows, **formats})
     hi = new.gain.hi
     local = [regained(before, after, program.local_gains[:, m], hi)
              for m, (before, after) in enumerate(zip(old.local_terms, new.local_terms))]
@@ -227,14 +229,14 @@ def part_plots() -> None:
     for column, width in enumerate(WIDTHS):
         added, quality, cells = axes[:, column]
         curve(added, "quality", width, "added", "error of added", color="C0")
-        added.set_yscale("symlog", linthresh=1e-6)
+        added.set_yscale("symlog", linthresh=1e-7)
         curve(quality, "quality", width, "to held-out", "error", color="C1")
         quality.axhline(floor, color="grey", ls=":", label="training images")
         quality.set_ylim(0, 0.06)
         for family, title in TITLES.items():
             curve(cells, f"area, {family}", width, "LUT", label=title)
         cells.set_xlabel(NAMES[width])
-        cells.set_ylim(bottom=0)
+        cells.set_ylim(0, 3200)
     axes[0, 0].set_ylabel("energy distance added\nto real numbers (symlog)")
     axes[1, 0].set_ylabel("energy distance\nto held-out images")
     axes[1, 0].legend(fontsize=7)
@@ -243,15 +245,31 @@ def part_plots() -> None:
     figure.savefig(FIGURES / "precision.png", dpi=100, metadata={"Software": None})
 
 
+def part_table() -> None:
+    """Print the table of docs/precision.md."""
+    figures = kept()
+    print("| width | bits | added to real numbers | to held-out images | ECP5: LUT, DSP, RAM "
+          "| iCE40: LUT, DSP, RAM |\n|---|---|---|---|---|---|")
+    for width, name in NAMES.items():
+        for bits in WIDTHS[width]:
+            quality = figures.get(f"quality: {width} {bits}", {})
+            cells = [figures.get(f"area, {family}: {width} {bits}", {}) for family in FAMILIES]
+            added, data = (f"{quality[value]:.2g} ± {quality[error]:.1g}" if quality else "" for
+                           value, error in (("added", "error of added"), ("to held-out", "error")))
+            areas = " | ".join(", ".join(f"{row[kind]:,}" for kind in ("LUT", "DSP", "RAM") if row)
+                               for row in cells)
+            print(f"| {name} | {bits} | {added} | {data} | {areas} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["area", "quality", "plots"])
+    parser.add_argument("parts", nargs="*", default=["area", "quality", "plots", "table"])
     parser.add_argument("--samples", type=int, default=2000)
     arguments = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
         "area": part_area, "quality": lambda: part_quality(arguments.samples),
-        "plots": part_plots}
+        "plots": part_plots, "table": part_table}
     for part in arguments.parts:
         parts[part]()
 
