@@ -91,14 +91,14 @@ def test_level_of_the_covariance_test_holds():
 
 
 def test_variance_of_the_stated_size_is_found():
-    change = covariance_test(gaussian(0)).variance_change
+    change = covariance_test(gaussian(0)).change
     other = COVARIANCE.copy()
     other[2, 2] *= 1 + change
     assert found(covariance_test, lambda seed: gaussian(seed, other)) >= 0.95 * RUNS
 
 
 def test_covariance_of_the_stated_size_is_found():
-    change = covariance_test(gaussian(0)).correlation_change
+    change = covariance_test(gaussian(0)).change
     other = COVARIANCE.copy()
     other[0, 2] = other[2, 0] = change * np.sqrt(2)
     assert found(covariance_test, lambda seed: gaussian(seed, other)) >= 0.95 * RUNS

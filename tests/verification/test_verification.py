@@ -185,6 +185,7 @@ def test_kinds():
 @pytest.mark.parametrize(("options", "message"), [
     ({"rungs": ["nothing"]}, "rung must be one of half-steps, steps, .*, not 'nothing'"),
     ({"count": 5}, "at least 32, not 5"),
+    ({"rungs": [], "device": "float://"}, "bits can be the twin's, not float://"),
     ({"program": relaxing_program(initial=InitialState.KEEP)}, "not keep states"),
 ])
 def test_arguments_are_checked(options, message):

@@ -135,11 +135,9 @@ class CovarianceTest:
         Of the largest, corrected for all pairs (Bonferroni).
     probability : float
         Power that the following deviation is found with.
-    variance_change : float
-        Relative change of a single variance.
-    correlation_change : float
-        Change of a single covariance, in units of the two standard deviations, that is found
-        whatever the correlation.
+    change : float
+        Change of a single covariance, in units of its two standard deviations; of a variance, its
+        relative change. Smaller ones are found where nodes are uncorrelated.
     """
 
     level: float
@@ -147,8 +145,7 @@ class CovarianceTest:
     z: FloatArray
     p_value: float
     probability: float
-    variance_change: float
-    correlation_change: float
+    change: float
 
     @property
     def different(self) -> bool:
@@ -188,8 +185,7 @@ def compare_with_covariance(samples: npt.ArrayLike, covariance: FloatArray, *,
     return CovarianceTest(
         level=level, ess=ess, z=z, probability=probability,
         p_value=min(1.0, tests * 2 * float(stats.norm.sf(np.abs(z).max()))),
-        variance_change=margin * float(np.sqrt(2 / ess)),
-        correlation_change=margin * float(np.sqrt(2 / ess)))
+        change=margin * float(np.sqrt(2 / ess)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,7 +161,8 @@ def verify(program: Program, *, count: int, seed: int, device: str = "",
     Raises
     ------
     ProgramError
-        If a rung is unknown, the program keeps states, or there are too few samples.
+        If a rung is unknown, the program keeps states, the device is not exact, or there are too
+        few samples.
     MissingExtraError
         If SciPy is missing.
     """
@@ -292,6 +293,8 @@ class _Run:
         if rung.segments:
             program, count = _shortened(program, rung.segments), _SHORT_SAMPLES
         with self._opened(url, program) as device, self._opened(rung.against, program) as twin:
+            if not device.exact:
+                raise ProgramError(f"device must be one whose bits can be the twin's, not {url}")
             exact, _ = compare_exact(device, twin, program, count=count, seed=self._seed)
         return Result(rung=rung, url=url, agrees=not exact.different, count=count, exact=exact,
                       finding=_bits_finding(exact, count, program, rung))
