@@ -1,6 +1,6 @@
 """What hidden nodes, segments, bits and neighbours are worth; resumable, one JSON file.
 
-    python benchmarks/ablations.py --data FOLDER [--json docs/figures/ablations.json] [--seeds 1]
+    python benchmarks/ablations.py --data FOLDER [--json docs/figures/ais-ablations.json]
 
 MNIST at 14x14, 16 steps, a short training each, all else as in the presets. Figures are energy
 distances of samples of the twin to held-out images: 0 for equal laws, `floor` for training images.
@@ -50,7 +50,7 @@ def variants() -> dict[str, AisPreset]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--json", type=Path, default=Path("docs/figures/ablations.json"))
+    parser.add_argument("--json", type=Path, default=Path("docs/figures/ais-ablations.json"))
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
     images = small(load_images("mnist", arguments.data))

@@ -1,6 +1,6 @@
 """Time the array's forward pass and gradient: the hand-written adjoint beside plain autodiff.
 
-    python benchmarks/gradient.py [--json docs/figures/gradient.json]
+    python benchmarks/gradient.py [--json docs/figures/ais-gradient.json]
 
 An AIS-like array: 28x28 pixels, one hidden node each, 20 steps in 4 segments, 64 samples. Two
 threads where there are two cores; `taskset -c 0` for one.

@@ -3,10 +3,11 @@
 import pytest
 
 from pendula import modelfile
+from pendula.contract.digest import canonical_json
 from pendula.device import open_device
-from pendula.training import get_preset
+from pendula.training.catalogue import find_preset
 
-NAMES = ["digits", "mnist01-12"]
+NAMES = ["ais-digits", "ais-mnist28", "digits", "mnist01-12"]
 
 
 def test_names():
@@ -26,5 +27,6 @@ def test_model_runs(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_model_is_what_its_preset_trains(name):
-    learned, preset = modelfile.load(name).provenance["preset"], get_preset(name)
-    assert {field: getattr(preset, field) for field in learned} == learned
+    learned, preset = modelfile.load(name).provenance["preset"], find_preset(name)
+    assert canonical_json({field: getattr(preset, field) for field in learned}) == \
+        canonical_json(learned)

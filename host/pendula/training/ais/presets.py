@@ -115,7 +115,7 @@ AIS_PRESETS = {preset.name: preset for preset in (
     AisPreset(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
     AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
-              data="mnist", segments=8, steps=3, iterations=10000),
+              data="mnist", segments=8, steps=3, iterations=6000, interval=100),
     AisPreset(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
-              data="fashion-mnist", segments=8, steps=3, iterations=10000),
+              data="fashion-mnist", segments=8, steps=3, iterations=6000, interval=100),
 )}

@@ -128,9 +128,12 @@ class Trainer:
         ramp = optax.linear_schedule(preset.rate, 0.05 * preset.rate, preset.iterations // 2,
                                      preset.iterations // 2)
         local = self.spec.local_code.hi / self.spec.code.hi
-        scales = Latent(*map(jnp.asarray, (1.0, local, _GAIN_RATE, _GAIN_RATE)))
-        scaled = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, scales))
-        return (optax.chain(optax.adam(ramp, _MOMENTUM, _SQUARES), scaled),
+        scales = (1.0, local, _GAIN_RATE, _GAIN_RATE)
+
+        def scaled(updates: Any, _: Any) -> Any:
+            return Latent(*(scale * update for scale, update in zip(scales, updates, strict=True)))
+
+        return (optax.chain(optax.adam(ramp, _MOMENTUM, _SQUARES), optax.stateless(scaled)),
                 optax.adam(preset.critic_rate, _MOMENTUM, _SQUARES))
 
     def first_state(self, latent: Latent | None = None) -> State:
@@ -162,7 +165,7 @@ class Trainer:
                                                              step_key)
         draw_key = jax.random.fold_in(key, preset.critic_steps)
         first, ends = sampler.draw(state.latent, draw_key, preset.batch)
-        latent, average, optimiser, slope = self._update_array(state, critic, first, ends)
+        latent, average, optimiser, slope = self._update_array(state[:4], critic, first, ends)
         return (State(state.iteration + 1, latent, average, optimiser, critic, moments),
                 Figures(float(distance), float(slope)))
 
@@ -192,18 +195,19 @@ class Trainer:
         return optax.apply_updates(critic, updates), moments, distance      # type: ignore
 
     @partial(jax.jit, static_argnums=0)
-    def _update_array(self, state: State, critic: Weights, first: Array, measured: Array
-                      ) -> tuple[Latent, Latent, Any, Array]:
+    def _update_array(self, state: tuple[Array, Latent, Latent, Any], critic: Weights,
+                      first: Array, measured: Array) -> tuple[Latent, Latent, Any, Array]:
+        iteration, latent, average, optimiser = state
+
         def loss(latent: Latent) -> Array:
             ends = self._ends(latent, first)
             ends += jax.lax.stop_gradient(measured - ends)      # values are the sampler's
             return -judge(critic, self.pixels(ends)).mean()
 
-        slopes = jax.grad(loss)(state.latent)
-        updates, optimiser = self._optimisers[0].update(slopes, state.optimiser)
-        latent = confine(self.spec, jax.tree.map(jnp.add, state.latent, updates))
-        share = jnp.minimum(self.preset.average, state.iteration / (state.iteration + 10.0))
-        average = jax.tree.map(lambda old, new: share * old + (1 - share) * new, state.average,
-                               latent)
+        slopes = jax.grad(loss)(latent)
+        updates, optimiser = self._optimisers[0].update(slopes, optimiser)
+        latent = confine(self.spec, jax.tree.map(jnp.add, latent, updates))
+        share = jnp.minimum(self.preset.average, iteration / (iteration + 10.0))
+        average = jax.tree.map(lambda old, new: share * old + (1 - share) * new, average, latent)
         squares = jax.tree.map(lambda slope: (slope**2).sum(), slopes)
         return latent, average, optimiser, jnp.sqrt(sum(squares))

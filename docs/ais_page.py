@@ -1,0 +1,100 @@
+"""The results of the AIS-like presets, from docs/figures/ais-*.json.
+
+`benchmarks/gradient.py`, `in_loop.py` and `ablations.py` write their own figures; the scores are
+what ``pendula score MODEL --json`` prints, in docs/figures/ais-scores-MODEL.json.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t
+
+__all__ = ["ais_page"]
+
+Table = Callable[[Iterable[str], Iterable[Iterable[Any]]], str]
+
+FOLDER = Path(__file__).parent / "figures"
+SCORES = ("confident", "energy", "frechet", "kernel", "precision", "recall", "coverage", "copies")
+
+
+def read(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text())
+
+
+def ais_page(table: Table) -> str:
+    """Return the page."""
+    parts = ["# Results: AIS-like\n",
+             "What the presets of [the guide](../guide/ais.md) reach, and what each part is "
+             "worth.\n"]
+    for path in sorted(FOLDER.glob("ais-scores-*.json")):
+        parts += [_scores(path.stem.removeprefix("ais-scores-"), read(path.name), table)]
+    for name, section in (("ais-in-loop.json", _in_loop), ("ais-ablations.json", _ablations),
+                          ("ais-gradient.json", _gradient)):
+        if (FOLDER / name).exists():
+            parts.append(section(read(name), table))
+    return "\n".join(parts)
+
+
+def _scores(model: str, found: dict[str, Any], table: Table) -> str:
+    rows = [[f"{row['name']} ({row['role']})"]
+            + [_figure(*row[name]) for name in SCORES] for row in found["rows"]]
+    picture = f"![Samples of {model}](../figures/ais-{model}.png)\n\n"
+    return (f"## {model}\n\n{picture if (FOLDER / f'ais-{model}.png').exists() else ''}"
+            f"`pendula score {model}`: samples of the twin, {found['held_out']} held-out images of "
+            f"`{found['dataset']}`, classifier {found['classifier']['name']} "
+            f"({found['classifier']['accuracy']:.1%} right). What the figures mean stands in "
+            "[scores](../guide/scores.md); 95 % intervals.\n\n" + table(["", *SCORES], rows))
+
+
+def _figure(value: float, lo: float, hi: float) -> str:
+    return f"{value:.3g} ± {(hi - lo) / 2:.2g}"
+
+
+def _in_loop(found: dict[str, Any], table: Table) -> str:
+    rows = []
+    for sigma in sorted({url.partition("mismatch=")[2].partition("&")[0]
+                         for url in found if "mismatch=" in url}):
+        runs = [row for url, row in found.items() if f"mismatch={sigma}&" in url]
+        gains = [row["blind"] - row["in_loop"] for row in runs]
+        rows.append([sigma, len(runs), _mean([row["blind"] for row in runs]),
+                     _mean([row["in_loop"] for row in runs]), _mean(gains)])
+    return ("## A device in the loop\n\n"
+            "`ais-digits` on twins whose parts are off (`benchmarks/in_loop.py`): trained without "
+            "the device and loaded as it is, and after 400 updates with that device in the loop. "
+            "Energy distance to held-out images in pixels; mean over devices and 95 % interval. "
+            f"On the ideal twin it is {found['ideal']:.4f}, for training images "
+            f"{found['floor']:.4f}.\n\n"
+            + table(["mismatch", "devices", "blind", "in the loop", "difference"], rows))
+
+
+def _mean(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.4f}"
+    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):.4f} ± {half:.4f}"
+
+
+def _ablations(found: dict[str, Any], table: Table) -> str:
+    rows = [[key.replace(", seed 0", ""), f"{row['codes']:,}", f"{row['energy']:.4f} "
+             f"± {1.96 * row['standard_error']:.4f}"]
+            for key, row in found.items() if key != "floor"]
+    return ("## What each part is worth\n\n"
+            "MNIST at 14x14, 16 steps in all, 1,500 updates each, one run each "
+            "(`benchmarks/ablations.py`); what is not named is as in the first row. Energy "
+            "distance of 2,000 samples of the twin to held-out images, with the 95 % interval of "
+            f"the samples, not of the training; training images: {found['floor']:.4f}.\n\n"
+            + table(["", "codes", "energy distance"], rows))
+
+
+def _gradient(found: dict[str, Any], table: Table) -> str:
+    rows = [[row["degree"], *(f"{1e3 * row[name]:.1f}" for name in (
+        "forward_s", "adjoint_s", "autodiff_s")), f"{row['autodiff_s'] / row['adjoint_s']:.1f}"]
+        for row in found["rows"]]
+    return ("## Speed\n\n"
+            f"1,568 nodes, 20 steps, 64 samples, {found['cores']} threads, best of seven "
+            f"(`benchmarks/gradient.py`); the machine's load was {found['load']:.1f} besides.\n\n"
+            + table(["K", "forward, ms", "gradient by the adjoint, ms", "by autodiff, ms",
+                     "ratio"], rows))
