@@ -7,7 +7,7 @@ from pendula.contract.digest import canonical_json
 from pendula.device import open_device
 from pendula.training.catalogue import find_preset
 
-NAMES = ["ais-digits", "ais-mnist28", "digits", "mnist01-12"]
+NAMES = ["ais-digits", "ais-mnist28", "digits", "mnist01-12", "whitelam-3"]
 
 
 def test_names():
