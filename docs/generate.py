@@ -113,6 +113,17 @@ def protocol_page() -> str:
 A request holds at most {protocol.MAX_REQUEST_BYTES} bytes before its CRC. Only WRITE_MEMORY has a
 tail: whole rows.
 
+## What the CRC notices
+
+Every pattern of fewer flipped bits than the Hamming distance is noticed, in contents up to a
+length; in longer ones up to 2**32 bits every pattern of 2. So is every burst within 32 bits, and of
+other damage all but one in 2**32.
+
+{table(("distance", "bytes of content, at most"), protocol.CRC_DISTANCES)}
+These are bits of the content. On the wire, a flipped bit in a COBS block's code moves the bytes
+behind it, and one that makes a zero cuts the frame in two: there one in 2**32 counts.
+Tests flip every pair of bits of a short frame on the wire.
+
 ## Requests
 
 {table(("opcode", "name", "bytes of arguments", "arguments", "body of OK"), rows)}

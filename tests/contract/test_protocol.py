@@ -229,3 +229,22 @@ def test_longest_frame_on_the_wire() -> None:
     """COBS adds one byte in 254, so a frame buffer's size follows from the longest request."""
     longest = seal(bytes(range(1, 255)) * 5)[:MAX_REQUEST_BYTES + CRC_BYTES]
     assert len(cobs.encode(longest)) <= len(longest) + -(-len(longest) // 254)
+
+
+def test_every_pair_of_flipped_bits_on_the_wire_is_noticed():
+    """Code bytes and made zeros included; pieces of a frame must not pass as one either."""
+    content = b"\1\7" + bytes(3) + b"\2"
+    wire = bytearray(cobs.encode(seal(content)))
+    bits = 8 * len(wire)
+    for first in range(bits):
+        wire[first // 8] ^= 1 << first % 8
+        for second in range(first):
+            wire[second // 8] ^= 1 << second % 8
+            for piece in bytes(wire).split(b"\0"):
+                try:
+                    found = unseal(cobs.decode(piece))
+                except cobs.DecodeError:
+                    found = None
+                assert found is None
+            wire[second // 8] ^= 1 << second % 8
+        wire[first // 8] ^= 1 << first % 8

@@ -21,9 +21,10 @@ from pendula.contract.digest import DIGEST_BYTES
 from pendula.contract.spec import ArraySpec
 from pendula.errors import LinkError
 
-__all__ = ["ARGUMENTS", "CRC_BYTES", "HEADER_BYTES", "INDEX_BYTES", "LANES_HI", "MAGIC",
-           "MAX_REQUEST_BYTES", "RESPONSE_BODY", "VERSION", "Hello", "Opcode", "Status",
-           "decode_response", "encode_request", "force_bytes", "seal", "state_bytes", "unseal"]
+__all__ = ["ARGUMENTS", "CRC_BYTES", "CRC_DISTANCES", "HEADER_BYTES", "INDEX_BYTES",
+           "LANES_HI", "MAGIC", "MAX_REQUEST_BYTES", "RESPONSE_BODY", "VERSION", "Hello", "Opcode",
+           "Status", "decode_response", "encode_request", "force_bytes", "seal", "state_bytes",
+           "unseal"]
 
 MAGIC = b"PNDL"
 VERSION = 1
@@ -31,6 +32,8 @@ HEADER_BYTES = 2
 CRC_BYTES = 4
 INDEX_BYTES = 4
 MAX_REQUEST_BYTES = 1024     # header, arguments and tail; the device's frame buffer
+CRC_DISTANCES = ((6, 33), (5, 371), (4, 11450))
+"""Hamming distances, and the longest contents in bytes that have them; tests work them out."""
 LANES_HI = 64                # lanes of an array
 
 

@@ -1,0 +1,78 @@
+"""Random arrays and programs, on the compiled gateware and on the twin."""
+
+from typing import Any
+
+import numpy as np
+
+import pendula
+from pendula.contract import PHYSICS, ArraySpec, InitialState
+from pendula.errors import ContractError
+from pendula.program import random_program
+
+__all__ = ["soak"]
+
+NODES_HI = 40
+DEGREE_HI = 12
+LANES_HI = 4
+PROGRAMS = 4
+FABRICS = ("", "&fabric=ecp5")
+
+
+def random_spec(rng: np.random.Generator) -> ArraySpec:
+    """Draw an array; formats that the contract refuses are drawn again."""
+    while True:
+        nodes = int(rng.integers(2, NODES_HI + 1))
+        offsets = rng.choice([k for k in range(1 - nodes, nodes) if k],
+                             int(rng.integers(1, min(DEGREE_HI, 2 * nodes - 2) + 1)),
+                             replace=False)
+        try:
+            return ArraySpec(
+                physics=PHYSICS[str(rng.choice([*PHYSICS]))], nodes=nodes,
+                offsets=tuple(sorted(map(int, offsets))), segments=int(rng.integers(1, 5)),
+                state_bits=int(rng.integers(10, 23)), edge_bits=int(rng.integers(3, 11)),
+                code_bits=int(rng.integers(2, 7)), local_code_bits=int(rng.integers(2, 9)),
+                basis_bits=int(rng.integers(6, 18)), gain_bits=int(rng.integers(6, 18)),
+                table_bits=int(rng.integers(3, 9)))
+        except ContractError:
+            continue
+
+
+def soak(number: int, updates: int) -> dict[str, Any]:
+    """Compare one array on so many node updates at least, and return what was compared.
+
+    Raises
+    ------
+    AssertionError
+        If a bit differs.
+    """
+    rng = np.random.default_rng([6, number])
+    spec = random_spec(rng)
+    url = (f"verilator://?lanes={int(rng.integers(1, LANES_HI + 1))}"
+           f"{FABRICS[int(rng.integers(len(FABRICS)))]}")
+    done = samples = saturations = 0
+    with pendula.open(url) as device, pendula.open("twin://") as twin:
+        for k in range(PROGRAMS):
+            program = random_program(
+                spec, rng, segments=int(rng.integers(1, spec.segments + 1)),
+                steps=int(rng.integers(1, 30)), noisy=k > 0,
+                initial=InitialState(int(rng.choice([*InitialState]))))
+            sample_updates = spec.nodes * program.total_steps
+            count = max(2, -(-(updates // PROGRAMS) // sample_updates))
+            states = rng.integers(spec.state.lo, spec.state.hi + 1, (2, spec.nodes))
+            seed, held = int(rng.integers(1 << 63)), rng.random(spec.nodes) < 0.2
+            found = []
+            for one in (device, twin):
+                one.load(program)
+                one.set_nodes(states[0], held)
+                forces = one.forces(states, segment=program.segments - 1)
+                batch = one.sample(count, seed=seed, hidden=True)
+                moments = one.moments(9, seed=seed, thin=2, first=count)
+                found.append((forces.tolist(), batch.values.tobytes(), batch.saturations,
+                              moments.totals.tolist(), moments.squares.tolist()))
+            assert found[0] == found[1], f"round {number}, program {k}, {url}, {spec}"
+            done += count * sample_updates
+            samples += count
+            saturations += found[0][2]
+    return {"url": url, "physics": spec.physics.name, "nodes": spec.nodes,
+            "degree": len(spec.offsets), "updates": done, "samples": samples,
+            "saturations": saturations}
