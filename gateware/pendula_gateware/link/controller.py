@@ -178,15 +178,18 @@ class Controller(wiring.Component):
             with m.State("DISPATCH"):
                 self._dispatch(m, request.p, registers, answer, command)
             with m.State("ANSWER"):
-                m.d.comb += [response.valid.eq(1), request.ready.eq(response.ready)]
+                m.d.comb += response.valid.eq(1)
                 with m.If(response.ready):
                     m.d.comb += [self.jitter.draw.eq(command == JitterCommand.DRAW),
                                  self.jitter.gather.eq(command == JitterCommand.GATHER)]
-                    m.next = "WAIT"
-            self._serve_memory(m, request, port, response)
-            self._serve_array(m, request, runner, response)
+                    m.next = "END"
+            with m.State("END"):        # of its own, so that no path leads on to the parser
+                m.d.comb += request.ready.eq(1)
+                m.next = "WAIT"
+            self._serve_memory(m, port, response)
+            self._serve_array(m, runner, response)
 
-    def _serve_memory(self, m, request, port, response):
+    def _serve_memory(self, m, port, response):
         """Answer what the memory port has done, and let it send rows."""
         sends_rows = port.read & (port.status == Status.OK)
         with m.State("MEMORY"):
@@ -196,29 +199,27 @@ class Controller(wiring.Component):
                 response.p.value.eq(port.crc),
                 response.p.tail.eq(Mux(sends_rows, Tail.ROWS, Tail.NONE))]
             with m.If(port.done & response.ready):
-                m.d.comb += request.ready.eq(~sends_rows)
-                m.next = "WAIT"
+                m.next = "END"
                 with m.If(sends_rows):
                     m.next = "ROWS"
         with m.State("ROWS"):
-            m.d.comb += [port.run.eq(1), request.ready.eq(port.over)]
-            with m.If(request.ready):
-                m.next = "WAIT"
+            m.d.comb += port.run.eq(1)
+            with m.If(port.over):
+                m.next = "END"
 
-    def _serve_array(self, m, request, runner, response):
+    def _serve_array(self, m, runner, response):
         """Answer with each result of the array, and with how it ended."""
         with m.State("ARRAY"):
             m.d.comb += runner.run.eq(1)
             with m.If(runner.done):
-                m.d.comb += [response.valid.eq(1), response.p.status.eq(runner.status),
-                             request.ready.eq(response.ready)]
+                m.d.comb += [response.valid.eq(1), response.p.status.eq(runner.status)]
+                with m.If(response.ready):
+                    m.next = "END"
             with m.Else():
                 m.d.comb += [
                     response.valid.eq(runner.index.valid), response.p.status.eq(Status.DATA),
                     response.p.has_value.eq(1), response.p.value.eq(runner.index.p),
                     response.p.tail.eq(Tail.RESULT), runner.index.ready.eq(response.ready)]
-            with m.If(request.ready):
-                m.next = "WAIT"
 
     def _dispatch(self, m, request, registers, answer, command):
         """Prepare an answer, or leave it to the memory port or the runner."""
