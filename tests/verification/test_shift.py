@@ -6,6 +6,9 @@ from pendula.metrics import energy_distance
 from pendula.verification import measure_shift
 
 
+TYPICAL = np.sqrt((1 + 4 + 0.25) / 3)
+
+
 def pairs(seed=1, count=600):
     rng = np.random.default_rng(seed)
     return rng.standard_normal((count, 3)) * [1, 2, 0.5], rng
@@ -18,18 +21,28 @@ def test_shift_of_a_mean_is_measured_where_it_is():
     shift = measure_shift(before, moved)
     assert shift.found
     assert shift.mean_feature == 1
-    assert shift.mean_sd == pytest.approx(0.02, abs=shift.mean_half_width_sd)
+    assert shift.mean_sd == pytest.approx(0.04 / TYPICAL, abs=shift.mean_half_width_sd)
     assert shift.mean_half_width_sd < 0.01
-    assert shift.apart_sd == pytest.approx(np.sqrt((0.05**2 * (1 + 1 / 4 + 4)) / 3), rel=0.2)
+    assert shift.apart_sd == pytest.approx(
+        np.sqrt(0.05**2 + 0.04**2 / 3) / TYPICAL, rel=0.2)
 
 
 def test_change_of_a_spread_is_measured():
     before, _ = pairs()
     after = before.copy()
-    after[:, 2] *= 1.01
+    after[:, 1] *= 1.01
     shift = measure_shift(before, after)
     assert shift.found
-    assert shift.spread == pytest.approx(0.01, abs=shift.spread_half_width)
+    assert shift.spread == pytest.approx(0.01 * 4 / TYPICAL**2, abs=shift.spread_half_width)
+
+
+def test_features_that_hardly_vary_count_for_little():
+    before, rng = pairs()
+    before[:, 0] *= 1e-9
+    after = before + 1e-7 * rng.standard_normal(before.shape)
+    shift = measure_shift(before, after)
+    assert abs(shift.mean_sd) < 1e-6
+    assert abs(shift.spread) < 1e-6
 
 
 def test_intervals_hold_nothing_where_there_is_nothing():

@@ -27,13 +27,15 @@ class Shift:
     count : int
         Number of pairs.
     mean_sd : float
-        Largest shift of a feature's mean, in its standard deviations.
+        Largest shift of a feature's mean, in standard deviations; here and below the root mean
+        square of those of all features, since some hardly vary at all.
     mean_half_width_sd : float
         Of the interval about it, which holds the shifts of all features with probability 0.99.
     mean_feature : int
         Feature that shifts most; phases have cosines first, then sines.
     spread : float
-        Largest relative change of a feature's standard deviation.
+        Largest change of a feature's variance, over twice the mean variance of all: the relative
+        change of a typical standard deviation.
     spread_half_width : float
         Of its interval, as for the mean.
     energy : float
@@ -82,8 +84,7 @@ def measure_shift(before: FloatArray, after: FloatArray) -> Shift:
                         f"{second.shape}")
     quantile = float(import_extra("scipy.stats", "report").norm.isf(_LEVEL / (2 * first.shape[1])))
     root = np.sqrt(len(first))
-    sd = first.std(axis=0)
-    scale = np.where(sd > 0, sd, 1.0)
+    scale = float(np.sqrt(first.var(axis=0).mean())) or 1.0
     moved = (second - first) / scale
     centred = [(values - values.mean(axis=0)) / scale for values in (first, second)]
     widened = (centred[1] ** 2 - centred[0] ** 2) / 2
