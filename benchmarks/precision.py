@@ -207,7 +207,7 @@ def part_quality(count: int) -> None:
                        measure_shift(against, drawn))
         keep(key, {"to held-out": data.distance, "error": data.standard_error,
                    "added": added.energy, "error of added": added.energy_error,
-                   "apart_sd": added.apart_sd, "samples": count})
+                   "samples": count})
     if "quality: floor" not in kept():
         floor = energy_distance(images.train, images.held_out)
         keep("quality: floor", {"to held-out": floor.distance, "error": floor.standard_error})
@@ -265,7 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", default=["area", "quality", "plots", "table"])
-    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--samples", type=int, default=500)
     arguments = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
         "area": part_area, "quality": lambda: part_quality(arguments.samples),
