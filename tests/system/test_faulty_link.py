@@ -1,5 +1,6 @@
 """The real gateware behind a link that damages bytes both ways."""
 
+from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
@@ -52,13 +53,50 @@ class NoisyTransport(AbstractTransport):
         self.inner.close()
 
 
+class MeddlingTransport(NoisyTransport):
+    """Link that loses, repeats, reorders and cuts frames, floods, and sends old ones again.
+
+    An old frame is an answer, whose sequence number is not awaited: it is at most 200 frames old.
+    Requests that are sent again later are no accident, and no CRC defends against them.
+    """
+
+    def __init__(self, inner: AbstractTransport, rng: Random, probability: float) -> None:
+        super().__init__(inner, rng, probability)
+        self.old: list[bytes] = []
+        self.done: Counter[str] = Counter()
+
+    def write(self, data: bytes) -> None:
+        self.inner.write(self._meddle(data, []))
+
+    def _damage(self, data: bytes) -> bytes:
+        *frames, rest = data.split(b"\0")
+        frames = [frame + b"\0" for frame in frames]
+        if self.rng.random() < self.probability:
+            self.done["swap"] += len(frames) > 1
+            self.rng.shuffle(frames)
+        damaged = b"".join(self._meddle(frame, self.old[:-9]) for frame in frames) + rest
+        self.old = (self.old + frames[:1])[-200:]
+        return damaged
+
+    def _meddle(self, frame: bytes, old: list[bytes]) -> bytes:
+        if self.rng.random() >= self.probability:
+            return frame
+        attacks = {"lose": b"", "repeat": frame * 2, "cut": frame[:self.rng.randrange(len(frame))],
+                   "flood": self.rng.randbytes(3000) + b"\0" + frame,
+                   "old": b"".join(self.rng.sample(old, min(5, len(old)))) + frame}
+        name = self.rng.choice([*attacks])
+        self.done[name] += 1
+        return attacks[name]
+
+
 class NoisyDevice(LinkDevice):
     """The Verilated gateware behind such a link."""
 
-    def __init__(self, seed: int, probability: float) -> None:
+    def __init__(self, seed: int, probability: float,
+                 link: type[NoisyTransport] = NoisyTransport) -> None:
         super().__init__("noisy://")
         simulator = SimulatorTransport(VerilatorEngine(build_library(SPEC)))
-        self.transport = NoisyTransport(simulator, Random(seed), probability)
+        self.transport = link(simulator, Random(seed), probability)
 
     def _connect(self, spec: ArraySpec | None) -> Client:
         return self._client or Client(self.transport, self.health)
@@ -134,3 +172,57 @@ def test_a_chain_is_right_or_an_error(noisy):
 def test_a_link_that_damages_everything_is_given_up():
     with NoisyDevice(1, 0.2) as device, pytest.raises(LinkError, match="no sound answer to HELLO"):
         device.load(program_of())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_frames_that_are_meddled_with_give_right_samples_or_an_error(seed):
+    """Samples, forces and sums are those of the twin, as often as they come."""
+    program = program_of()
+    with pendula.open("twin://") as twin:
+        twin.load(program)
+        expected = twin.sample(300, seed=3)
+        totals = twin.moments(40, seed=5).totals
+    came = 0
+    with NoisyDevice(seed, 0.05, MeddlingTransport) as device:
+        for _ in range(6):
+            try:
+                device.load(program)
+                batch = device.sample(300, seed=3)
+                assert np.array_equal(batch.values, expected.values)
+                assert batch.saturations == expected.saturations
+                assert device.moments(40, seed=5).totals.tolist() == totals.tolist()
+                came += 1
+            except LinkError:
+                continue
+        assert isinstance(device.transport, MeddlingTransport)
+        assert len(device.transport.done) == 6
+        assert device.health.retries > 0
+    assert came >= 4
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_chain_whose_frames_are_repeated_is_right_or_an_error(seed):
+    """A RUN that is executed twice moves the chain on: that must not pass unnoticed."""
+    program = program_of(InitialState.KEEP)
+    with NoisyDevice(seed, 0.3, RepeatingTransport) as device:
+        device.load(program)
+        kept = [0] * SPEC.nodes
+        for index in range(40):
+            try:
+                batch = device.sample(1, seed=3, first=index)
+            except LinkError as error:
+                assert "moved on" in str(error)     # noqa: PT017
+                return
+            kept = run_sample(program, 3, index, kept=kept).x
+            assert batch.values[0].tolist() == kept, index
+    pytest.fail("no RUN was repeated")
+
+
+class RepeatingTransport(NoisyTransport):
+    """Link that repeats frames to the device."""
+
+    def write(self, data: bytes) -> None:
+        self.inner.write(data * (1 + (self.rng.random() < self.probability)))
+
+    def read(self, cycles: int) -> bytes:
+        return self.inner.read(cycles)

@@ -6,6 +6,7 @@ next request is answered, and 256 numbers are enough.
 """
 
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -103,6 +104,7 @@ class Client:
         self._health = health or Health()
         self._sequence = 0
         self._partial = b""
+        self._frames: deque[bytes] = deque()        # that came, and are not yet looked at
 
     def close(self) -> None:
         """Close the transport."""
@@ -115,6 +117,7 @@ class Client:
         """
         self._transport = transport
         self._partial = b""
+        self._frames.clear()
 
     # Requests
 
@@ -219,6 +222,8 @@ class Client:
             sequence = self._send(Opcode.RUN, wanted.start, len(wanted))
             heard = self._collect(Opcode.RUN, sequence, wanted, values_bytes, cycles, accept,
                                   tally)
+            if not repeatable:
+                self._refuse_repeats(sequence)
             if heard and counters is None:      # the device has drawn all of `indices`
                 counters = RunCounters(self.read_register(RegisterName.SATURATIONS),
                                        self.read_register(RegisterName.CYCLES))
@@ -232,6 +237,17 @@ class Client:
             self._health.retries += bool(missing)
         check()
         return counters
+
+    def _refuse_repeats(self, sequence: int) -> None:
+        """Notice a request that the device has executed twice, for the link repeated it."""
+        tally = _Tally()
+        following = self._send(Opcode.HELLO)
+        for found, _, _ in self._sound_answers(0, tally):
+            if found == sequence:
+                raise LinkError("a request was repeated on the link, and the chain has moved on: "
+                                "load the program again")
+            if found == following:
+                return
 
     def measure(self, indices: range, cycles: int, *, repeatable: bool = True,
                 check: Callable[[], None] = lambda: None) -> RunCounters:
@@ -301,19 +317,31 @@ class Client:
 
     def _answers(self, sequence: int, cycles: int, tally: _Tally) -> Iterator[tuple[int, bytes]]:
         """Yield status and body of the sound answers to one attempt until the link is silent."""
+        for found, status, body in self._sound_answers(cycles, tally, sequence):
+            if found == sequence:
+                yield status, body
+            else:
+                tally.foreign += 1
+
+    def _sound_answers(self, cycles: int, tally: _Tally,
+                       sequence: int | None = None) -> Iterator[tuple[int, int, bytes]]:
+        """Yield sound answers until the link is silent, or all is noise but those to `sequence`."""
         noise = 0
-        while noise <= _NOISE_BYTES and (data := self._transport.read(cycles)):
-            tally.add(data)
-            noise += len(data)
-            for frame in self._split(data):
-                answer = _decode_frame(frame)
+        while noise <= _NOISE_BYTES:
+            while self._frames:
+                answer = _decode_frame(self._frames.popleft())
                 if answer is None:
                     tally.damaged += 1
-                elif answer[0] != sequence:
-                    tally.foreign += 1
-                else:
+                    continue
+                if answer[0] == sequence:
                     noise = 0
-                    yield answer[1:]
+                yield answer
+            data = self._transport.read(cycles)
+            if not data:
+                return
+            tally.add(data)
+            noise += len(data)
+            self._frames += self._split(data)
 
     def _split(self, data: bytes) -> list[bytes]:
         """Return the frames that `data` ends; keep the beginning of the next one."""
