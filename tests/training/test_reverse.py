@@ -46,6 +46,18 @@ def test_the_gradient_is_that_of_the_loss() -> None:
         assert slope.biases[i] == pytest.approx((ahead[0] - ahead[1]) / 2e-5, rel=1e-5)
 
 
+def test_the_reverse_step_starts_at_the_new_state() -> None:
+    """The loss is minus the log-density of the step back, but for a constant."""
+    couplings, constants = random_couplings(9, 3), replace(COARSE, steps=1)
+    before, after = np.random.default_rng(10).normal(size=(2, 3))
+    dt, kT = constants.step_val, constants.temperature_val
+    slope = np.array([2 * x + 4 * x**3 for x in after]) + couplings.biases + sum(
+        couplings.bonds[:, j] * after[j] for j in range(3))
+    back = before - (after - dt * slope)            # what the noise must add
+    _, loss = reverse_gradient(np.stack([before, after]), couplings, constants)
+    assert loss == pytest.approx((back**2).sum() / (4 * kT * dt), rel=1e-5)
+
+
 def test_noising_starts_at_the_image_and_ends_uncoupled() -> None:
     field = np.repeat([2.0, -2.0], 500).astype(np.float32)
     trajectory = noised(field, Thermodynamics(), np.random.default_rng(3))
