@@ -16,7 +16,7 @@ from pendula.program import Program
 
 __all__ = ["command"]
 
-_NAME_WIDTH, _WIDTH = 26, 10
+_NAME_WIDTH, _WIDTH = 26, 12
 
 
 def _check_weights(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
