@@ -5,7 +5,6 @@ from pendula.errors import DataError
 from pendula.metrics import energy_distance
 from pendula.verification import measure_shift
 
-
 TYPICAL = np.sqrt((1 + 4 + 0.25) / 3)
 
 
