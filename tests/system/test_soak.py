@@ -7,7 +7,7 @@ from soaking import soak
 
 @pytest.mark.verilator
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(1))
 def test_a_random_array_equals_the_twin_in_every_bit(number):
     found = soak(number, 1_000_000)
     assert found["updates"] >= 1_000_000
