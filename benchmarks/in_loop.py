@@ -23,7 +23,7 @@ from pendula.training.ais.training import train_ais
 from pendula.training.data import Images
 
 PRESET = AIS_PRESETS["ais-digits"]
-IN_LOOP = replace(PRESET, iterations=400, interval=400, critic_steps=2)
+IN_LOOP = replace(PRESET, iterations=100, interval=100)
 SIGMAS = (0.1,)
 SAMPLES = 2000
 

@@ -63,7 +63,7 @@ def _in_loop(found: dict[str, Any], table: Table) -> str:
                      _mean([row["in_loop"] for row in runs]), _mean(gains)])
     return ("## A device in the loop\n\n"
             "`ais-digits` on twins whose parts are off (`benchmarks/in_loop.py`): trained without "
-            "the device and loaded as it is, and after 400 updates with that device in the loop. "
+            "the device and loaded as it is, and after 100 updates with that device in the loop. "
             "Energy distance to held-out images in pixels; mean over devices and 95 % interval. "
             f"On the ideal twin it is {found['ideal']:.4f}, for training images "
             f"{found['floor']:.4f}.\n\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ais_page import ais_page
 from boards_page import boards_page
 from cli_page import cli_page
 from noise_page import noise_page
@@ -214,6 +215,7 @@ PAGES = {
     "noise.md": lambda: noise_page(table),
     "boards.md": lambda: boards_page(table),
     "cli.md": cli_page,
+    "ais.md": lambda: ais_page(table),
 }
 
 

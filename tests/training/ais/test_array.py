@@ -10,7 +10,14 @@ import pytest
 from pendula.contract import PHYSICS, ArraySpec, InitialState, cells
 from pendula.device import open_device
 from pendula.program import Program, random_program
-from pendula.training.ais.array import Parameters, Shape, end_states, fold, states_after
+from pendula.training.ais.array import (
+    Parameters,
+    Shape,
+    end_states,
+    fold,
+    measured_end,
+    states_after,
+)
 from pendula.training.ais.functions import Response, sin_cos
 
 GRAPH = cells(3, 5, 2, [(0, 0, 1), (0, 1, 0), (1, 0, 1)])
@@ -137,6 +144,23 @@ def test_the_adjoint_is_what_autodiff_finds(physics: str, off: bool) -> None:
         largest = float(abs(other).max())
         assert largest > 0
         np.testing.assert_allclose(one, other, atol=3e-6 * largest)
+
+
+def test_slopes_can_be_taken_at_measured_states() -> None:
+    """At the states of the array itself they are the array's own, whatever the ends are."""
+    rng = np.random.default_rng(6)
+    static, given = shape("quartic"), parameters("quartic")
+    first = jnp.asarray(rng.uniform(-1, 1, (GRAPH.nodes, 5)), jnp.float32)
+    weights = jnp.asarray(rng.standard_normal(first.shape), jnp.float32)
+    states = states_after(static, given, first)[1]
+
+    def value(parameters: Parameters) -> jax.Array:
+        return jnp.sum(weights * jnp.asarray(measured_end(static, parameters, states, 7 * first)))
+
+    expected = jax.grad(lambda p: jnp.sum(weights * states_after(static, p, first)[0]))(given)
+    np.testing.assert_array_equal(measured_end(static, given, states, 7 * first), 7 * first)
+    for one, other in zip(jax.grad(value)(given), expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=3e-6 * float(abs(other).max()))
 
 
 def test_no_sample_outgrows_the_others() -> None:

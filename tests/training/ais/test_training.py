@@ -15,6 +15,7 @@ import pytest
 from pendula.device import open_device
 from pendula.errors import CheckpointError, DivergenceError, ProgramError
 from pendula.modelfile import load
+from pendula.training.ais.array import states_after
 from pendula.training.ais.presets import AIS_PRESETS, AisPreset
 from pendula.training.ais.trainer import Trainer
 from pendula.training.ais.training import Report, checkpoint_path, log_path, train_ais
@@ -156,8 +157,9 @@ def test_without_mismatch_the_loop_is_nearly_the_surrogate(images: Images) -> No
     from pendula.training.ais.in_loop import DeviceSampler
     latent = trainer.first_state().latent
     with open_device("twin://") as device:
-        first, ends = DeviceSampler(trainer, device).draw(latent, jax.random.key(1), 64)
-    follow = trainer._ends(latent, first)
+        states, ends = DeviceSampler(trainer, device).trace(latent, jax.random.key(1), 64)
+    first = states[0]
+    follow = states_after(trainer.shape, trainer._real(latent), first)[0]
     apart = abs(trainer.pixels(ends) - trainer.pixels(follow))
     assert float(apart.mean()) < 0.01
     assert abs(float(first.mean())) < 4 / np.sqrt(3 * first.size)

@@ -29,7 +29,8 @@ from pendula.contract import ArraySpec
 from pendula.contract.numbers import Overflow
 from pendula.training.ais.functions import Response, Values, evaluate, respond
 
-__all__ = ["Parameters", "Shape", "drift", "end_states", "fold", "states_after"]
+__all__ = ["Parameters", "Shape", "drift", "end_states", "fold", "measured_end",
+           "states_after"]
 
 _CHUNK = 16      # samples that one pass over the nodes adds up; measured: benchmarks/gradient.py
 
@@ -189,6 +190,20 @@ def end_states(shape: Shape, parameters: Parameters, x: Array) -> Array:
     return states_after(shape, parameters, x)[0]
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def measured_end(shape: Shape, parameters: Parameters, states: Array, end: Array) -> Array:
+    """Return `end`, with the gradient of the steps that led there, taken at the states on the way.
+
+    Parameters
+    ----------
+    states : array of float, shape (T, N, B)
+        States before each step, of this array or of a device.
+    end : array of float, shape (N, B)
+        States after all of them.
+    """
+    return end
+
+
 def _forward(shape: Shape, parameters: Parameters, x: Array
              ) -> tuple[Array, tuple[Parameters, Array]]:
     end, states = states_after(shape, parameters, x)
@@ -234,7 +249,19 @@ def _adjoint(shape: Shape, parameters: Parameters, segment: Array, x: Array, aft
     return before + own * after, Parameters(_products(left, right, offsets), slopes)
 
 
+def _measured_forward(shape: Shape, parameters: Parameters, states: Array, end: Array
+                      ) -> tuple[Array, tuple[Parameters, Array]]:
+    return end, (parameters, states)
+
+
+def _measured_backward(shape: Shape, kept: tuple[Parameters, Array], gradient: Array
+                       ) -> tuple[Parameters, Array, Array]:
+    slopes, _ = _backward(shape, kept, gradient)
+    return slopes, jnp.zeros_like(kept[1]), jnp.zeros_like(gradient)
+
+
 end_states.defvjp(_forward, _backward)
+measured_end.defvjp(_measured_forward, _measured_backward)
 
 
 def fold(x: Array) -> Array:

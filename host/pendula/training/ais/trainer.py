@@ -13,7 +13,13 @@ from jax import Array
 
 from pendula.contract import ArraySpec, OffsetGraph
 from pendula.program import Program
-from pendula.training.ais.array import Shape, end_states, fold
+from pendula.training.ais.array import (
+    Parameters,
+    Shape,
+    fold,
+    measured_end,
+    states_after,
+)
 from pendula.training.ais.codes import Latent, confine, first_latent, quantised, real, to_program
 from pendula.training.ais.critic import Weights, critic_loss, first_weights, judge
 from pendula.training.ais.functions import Response
@@ -65,10 +71,14 @@ class Figures(NamedTuple):
 
 
 class Sampler(Protocol):
-    """Where end states come from: the surrogate itself, or a device."""
+    """Where states come from: the surrogate itself, or a device."""
 
-    def draw(self, latent: Latent, key: Array, count: int) -> tuple[Array, Array]:
-        """Return first and end states, both of shape (N, B), of whole codes."""
+    def draw(self, latent: Latent, key: Array, count: int) -> Array:
+        """Return end states of whole codes, shape (N, B)."""
+        ...
+
+    def trace(self, latent: Latent, key: Array, count: int) -> tuple[Array, Array]:
+        """Return the states before each step, shape (T, N, B), and the end states."""
         ...
 
 
@@ -160,24 +170,31 @@ class Trainer:
         critic, moments, distance = state.critic, state.critic_optimiser, jnp.zeros(())
         for turn in range(preset.critic_steps):
             draw_key, step_key = jax.random.split(jax.random.fold_in(key, turn))
-            _, ends = sampler.draw(state.latent, draw_key, preset.batch)
+            ends = sampler.draw(state.latent, draw_key, preset.batch)
             critic, moments, distance = self._update_critic(critic, moments, ends, self._data,
                                                              step_key)
         draw_key = jax.random.fold_in(key, preset.critic_steps)
-        first, ends = sampler.draw(state.latent, draw_key, preset.batch)
-        latent, average, optimiser, slope = self._update_array(state[:4], critic, first, ends)
+        states, ends = sampler.trace(state.latent, draw_key, preset.batch)
+        latent, average, optimiser, slope = self._update_array(state[:4], critic, states, ends)
         return (State(state.iteration + 1, latent, average, optimiser, critic, moments),
                 Figures(float(distance), float(slope)))
 
     @partial(jax.jit, static_argnums=(0, 3))
-    def draw(self, latent: Latent, key: Array, count: int) -> tuple[Array, Array]:
-        """Return first and end states of the surrogate: a trainer is a :class:`Sampler`."""
-        first = jax.random.uniform(key, (self.spec.nodes, count), minval=-1.0, maxval=1.0)
-        return first, self._ends(latent, first)
+    def draw(self, latent: Latent, key: Array, count: int) -> Array:
+        """Return end states of the surrogate: a trainer is a :class:`Sampler`."""
+        return states_after(self.shape, self._real(latent), self._first(key, count))[0]
 
-    def _ends(self, latent: Latent, first: Array) -> Array:
-        whole = quantised(self.spec, latent)
-        return end_states(self.shape, real(self.spec, whole, self._present), first)
+    @partial(jax.jit, static_argnums=(0, 3))
+    def trace(self, latent: Latent, key: Array, count: int) -> tuple[Array, Array]:
+        """Return the surrogate's states before each step, and its end states."""
+        ends, states = states_after(self.shape, self._real(latent), self._first(key, count))
+        return states, ends
+
+    def _first(self, key: Array, count: int) -> Array:
+        return jax.random.uniform(key, (self.spec.nodes, count), minval=-1.0, maxval=1.0)
+
+    def _real(self, latent: Latent) -> Parameters:
+        return real(self.spec, quantised(self.spec, latent), self._present)
 
     def pixels(self, ends: Array) -> Array:
         """Return images from end states, shape (B, V), pixels from 0 to 1."""
@@ -196,12 +213,11 @@ class Trainer:
 
     @partial(jax.jit, static_argnums=0)
     def _update_array(self, state: tuple[Array, Latent, Latent, Any], critic: Weights,
-                      first: Array, measured: Array) -> tuple[Latent, Latent, Any, Array]:
+                      states: Array, measured: Array) -> tuple[Latent, Latent, Any, Array]:
         iteration, latent, average, optimiser = state
 
         def loss(latent: Latent) -> Array:
-            ends = self._ends(latent, first)
-            ends += jax.lax.stop_gradient(measured - ends)      # values are the sampler's
+            ends = measured_end(self.shape, self._real(latent), states, measured)
             return -judge(critic, self.pixels(ends)).mean()
 
         slopes = jax.grad(loss)(latent)

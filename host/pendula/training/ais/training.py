@@ -157,7 +157,7 @@ def _updates(trainer: Trainer, sampler: Sampler, state: State, files: "_Files"
 
 def _judged(trainer: Trainer, sampler: Sampler, state: State, figures: Figures) -> Report:
     """Return a report with a score, by samples that are the same whenever it is made."""
-    _, ends = sampler.draw(state.average, jax.random.key(trainer.seed), _JUDGED)
+    ends = sampler.draw(state.average, jax.random.key(trainer.seed), _JUDGED)
     samples = np.asarray(trainer.pixels(ends), np.float64)
     score = energy_distance(samples, trainer.images.held_out[:_JUDGED])
     return Report(update=int(state.iteration), updates=trainer.preset.iterations,
