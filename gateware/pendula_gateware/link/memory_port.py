@@ -17,6 +17,7 @@ from pendula_gateware.interfaces import (
     PacketStream,
 )
 from pendula_gateware.link.crc import crc32
+from pendula_gateware.numeric.delay import registered
 
 __all__ = ["MemoryPort"]
 
@@ -33,7 +34,7 @@ class _Cursor:
     known: Signal       # the memory exists
     exists: Signal      # the row exists, from the second cycle at this row on
     complete: Signal    # `place` is the last byte of the row
-    fits: Signal        # the last row to read exists, from the second cycle on
+    fits: Signal        # the last row to read exists, from the third cycle on
 
 
 class MemoryPort(wiring.Component):
@@ -120,13 +121,14 @@ class MemoryPort(wiring.Component):
         cursor = _Cursor(row=Signal(ROW_BITS), left=Signal(ROW_BITS), known=Signal(),
                          exists=Signal(), complete=Signal(), fits=Signal(),
                          place=Signal(range(max(row_bytes, MEMORY_READ_LATENCY))))
+        end = registered(m, cursor.row + cursor.left)
         with m.Switch(self.memory):
             for memory, layout in layouts.items():
                 with m.Case(memory):
                     m.d.comb += [cursor.known.eq(1),
                                  cursor.complete.eq(cursor.place == layout.row_bytes - 1)]
                     m.d.sync += [cursor.exists.eq(cursor.row < layout.rows), cursor.fits.eq(
-                        (cursor.left != 0) & (cursor.row + cursor.left <= layout.rows))]
+                        (cursor.left != 0) & (end <= layout.rows))]
             with m.Default():
                 m.d.sync += [cursor.exists.eq(0), cursor.fits.eq(0)]
         m.d.comb += [self.bus.memory.eq(self.memory), self.bus.row.eq(cursor.row)]
