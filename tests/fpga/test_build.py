@@ -31,9 +31,11 @@ class Echo(wiring.Component):
     i: stream.Interface
     o: stream.Interface
     busy: Signal
+    dropped: Signal
 
     def __init__(self):
-        super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1)})
+        super().__init__({"i": In(ByteStream), "o": Out(ByteStream), "busy": Out(1),
+                          "dropped": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
