@@ -217,7 +217,7 @@ class Trainer:
         iteration, latent, average, optimiser = state
 
         def loss(latent: Latent) -> Array:
-            ends = measured_end(self.shape, self._real(latent), states, measured)
+            ends = jnp.asarray(measured_end(self.shape, self._real(latent), states, measured))
             return -judge(critic, self.pixels(ends)).mean()
 
         slopes = jax.grad(loss)(latent)
