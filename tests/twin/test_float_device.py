@@ -55,7 +55,7 @@ def force(program: Program, segment: int, node: int, x: Sequence[float]) -> floa
     return total
 
 
-def loaded(program: Program, functions: str = "exact", **options: int) -> FloatDevice:
+def loaded(program: Program, functions: str = "exact", **options: Any) -> FloatDevice:
     device = FloatDevice("float://", functions=functions, **options)
     device.load(program)
     return device
