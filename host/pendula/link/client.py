@@ -223,7 +223,7 @@ class Client:
             heard = self._collect(Opcode.RUN, sequence, wanted, values_bytes, cycles, accept,
                                   tally)
             if not repeatable:
-                self._refuse_repeats(sequence)
+                self._refuse_repeats(sequence, cycles)
             if heard and counters is None:      # the device has drawn all of `indices`
                 counters = RunCounters(self.read_register(RegisterName.SATURATIONS),
                                        self.read_register(RegisterName.CYCLES))
@@ -238,11 +238,11 @@ class Client:
         check()
         return counters
 
-    def _refuse_repeats(self, sequence: int) -> None:
+    def _refuse_repeats(self, sequence: int, cycles: int) -> None:
         """Notice a request that the device has executed twice, for the link repeated it."""
         tally = _Tally()
         following = self._send(Opcode.HELLO)
-        for found, _, _ in self._sound_answers(0, tally):
+        for found, _, _ in self._sound_answers(cycles, tally):
             if found == sequence:
                 raise LinkError("a request was repeated on the link, and the chain has moved on: "
                                 "load the program again")
@@ -271,6 +271,8 @@ class Client:
             raise LinkError("it is unknown whether samples were drawn, and they cannot be drawn "
                             "again because each starts from the one before. Load the program "
                             f"again: {error}") from error
+        if not repeatable:
+            self._refuse_repeats(self._sequence, cycles)
         return RunCounters(self.read_register(RegisterName.SATURATIONS),
                            self.read_register(RegisterName.CYCLES))
 
