@@ -1,4 +1,4 @@
-"""FPGA fabrics: what an array is built from where multipliers and memories are not all alike."""
+"""How arrays are built: from what, where multipliers and memories are not all alike; how folded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ cycle; synthesis adds logic for it otherwise."""
 
 @dataclass(frozen=True, slots=True)
 class Fabric:
-    """How parts of an array are built on a family of FPGAs. It changes no sample.
+    """How parts of an array are built, on a family of FPGAs. It changes no sample.
 
     Parameters
     ----------
@@ -31,6 +31,9 @@ class Fabric:
     syntheses : tuple of str
         Commands of Yosys that map gateware to the family's cells, without the name of the top: the
         first that does not fail is used.
+    fold : int
+        Cycles that a lane takes for a node. What adds one neighbour up serves `fold` of them, one
+        after another.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Fabric:
     distributed_depth: int = 0
     bank_depth: int = 0
     syntheses: tuple[str, ...] = ()
+    fold: int = 1
 
     def banks(self, rows: int) -> list[int]:
         """Return the rows of the banks of a memory; all but the last are alike."""

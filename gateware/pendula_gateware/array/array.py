@@ -24,7 +24,7 @@ from pendula_gateware.interfaces import (
     share_bus,
 )
 from pendula_gateware.noise.seeder import SeedBank
-from pendula_gateware.numeric.delay import DelayLine, delayed, registered
+from pendula_gateware.numeric.delay import DelayLine, delayed, paced, registered
 
 __all__ = ["OscillatorArray", "SharedRows"]
 
@@ -52,18 +52,25 @@ class SharedRows(ArrayPart):
     rest : :py:`In(1)`
         No token is under way.
     token : :py:`In(token_shape(spec))`
-        Token.
+        Token, for `fold` cycles.
+    phase : :py:`In(range(fold))`
+        Cycle of the token, counted up from 0.
+    turn : :py:`Out(range(fold))`
+        Cycle of the token of `latency` cycles ago.
     codes : :py:`Out(codes_shape(spec))`
-        Coupling codes of the token of `latency` cycles ago.
+        Its coupling codes, for `fold` cycles.
     shared : :py:`Out(shared_shape(spec))`
-        Weights and gain of the token of ``latency + wait`` cycles ago.
+        Weights and gain of the token that came ``latency + wait`` cycles ago, in that cycle.
     update : :py:`Out(update_shape(spec))`
-        The token of ``latency + wait + own_latency`` cycles ago, with its noise gain and node row.
+        The token that came ``latency + wait + own_latency`` cycles ago, with its noise gain and
+        node row, in that cycle.
     """
 
     bus: MemoryBusInterface
     rest: Signal
     token: data.View
+    phase: Signal
+    turn: Signal
     codes: data.View
     shared: data.View
     update: data.View
@@ -71,11 +78,12 @@ class SharedRows(ArrayPart):
     def __init__(self, *, spec: ArraySpec, latency: int, wait: int, own_latency: int,
                  fabric: Fabric = GENERIC) -> None:
         self._latency, self._wait, self._own_latency = latency, wait, own_latency
-        self._fabric = fabric
+        self._fabric, self._fold = fabric, fabric.fold
         self._stores = {number: RowStore(spec=spec, number=number, fabric=fabric)
                         for number in (Memory.PARAMETER, Memory.SEGMENT, Memory.NODE)}
         super().__init__({
             "bus": In(MemoryBus(spec)), "rest": In(1), "token": In(token_shape(spec)),
+            "phase": In(range(fabric.fold)), "turn": Out(range(fabric.fold)),
             "codes": Out(codes_shape(spec)), "shared": Out(shared_shape(spec)),
             "update": Out(update_shape(spec)),
         }, spec=spec)
@@ -95,13 +103,26 @@ class SharedRows(ArrayPart):
         """Cycles from weights and gain to all else."""
         return self._own_latency
 
-    def _delay(self, m: Module, name: str, value: data.View, cycles: int) -> data.View:
-        if not cycles:
+    def _at(self, cycle: int) -> Value:
+        """Return whether a token came `cycle` cycles ago, modulo `fold`."""
+        return self.phase == cycle % self._fold
+
+    def _delay(self, m: Module, name: str, value: data.View, turns: int, came: int) -> data.View:
+        """Return what came with a token `came` cycles ago, so many times `fold` cycles later."""
+        if not turns:
             return value
-        m.submodules[name] = line = DelayLine(
-            shape=value.shape(), depth=cycles, fabric=self._fabric)
+        line = DelayLine(shape=value.shape(), depth=turns, fabric=self._fabric)
+        m.submodules[name] = paced(line, self._at(came - 1), self._fold)
         m.d.comb += line.i.eq(value)
         return line.o
+
+    def _once(self, m: Module, token: data.View, cycle: int) -> data.View:
+        """Return a token that is there for `fold` cycles, valid in one of them alone."""
+        if self._fold == 1:
+            return token
+        once = Signal.like(token)
+        m.d.comb += [once.eq(token), once.valid.eq(token.valid & self._at(cycle))]
+        return once
 
     def _read(self, m: Module, number: Memory, row: Value) -> data.View:
         """Return a row of a memory, while the array is at work; otherwise it is the bus's."""
@@ -119,14 +140,22 @@ class SharedRows(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        early = self._delay(m, "early", self.token, self._latency - self._read_latency)
-        late = self._delay(m, "late", early, self._wait - 1)
-        latest = self._delay(m, "latest", late, self._own_latency + 1)
+        came = self._latency - self._read_latency
+        turns, rest = divmod(came, self._fold)
+        early = delayed(m, self._delay(m, "early", self.token, turns, 0), rest)
+        # What follows is there for `fold` cycles, and needed in one of them.
+        waits = (self._wait - 1) // self._fold
+        late = self._delay(m, "late", early, waits, came)
+        latest = self._delay(
+            m, "latest", late, (self._wait + self._own_latency) // self._fold - waits, came)
+        late = self._once(m, late, came + self._wait - 1)
+        latest = self._once(m, latest, came + self._wait + self._own_latency)
         parameter = self._read(m, Memory.PARAMETER, early.row)
         segment = self._read(m, Memory.SEGMENT, late.segment)
         node = self._read(m, Memory.NODE, latest.node)
-        local_codes = self._delay(m, "local_codes", parameter.local_codes, self._wait - 1)
+        local_codes = self._delay(m, "local_codes", parameter.local_codes, waits, self._latency)
         m.d.comb += [
+            self.turn.eq(delayed(m, self.phase, self._latency % self._fold)),
             Cat(self.codes).eq(Cat(parameter.codes)),
             self.shared.valid.eq(delayed(m, late.valid, self._read_latency + 1)),
             self.update.token.eq(delayed(m, latest, self._read_latency)),
@@ -142,7 +171,7 @@ class SharedRows(ArrayPart):
 
 
 class OscillatorArray(ArrayPart):
-    """Coupled oscillators: a sample a lane at a time, a node a lane and cycle.
+    """Coupled oscillators: a sample a lane at a time, a node a lane in `fold` cycles.
 
     Parameters
     ----------
@@ -151,7 +180,7 @@ class OscillatorArray(ArrayPart):
     lanes : int
         Samples drawn side by side, in lockstep on one stream of parameters.
     fabric : Fabric
-        What it is built for.
+        What it is built for, and how it is folded: at most K times.
     sums : int
         Sums of the statistics; there are none at 0.
 
@@ -178,7 +207,8 @@ class OscillatorArray(ArrayPart):
 
     Notes
     -----
-    A pass over the nodes takes `period` cycles: N, or the lanes' latency + 1 where that is more.
+    A pass over the nodes takes `period` cycles: `fold` times N, or the lanes' latency + 1 where
+    that is more, rounded up to a multiple of `fold`.
     """
 
     job: stream.Interface
@@ -195,6 +225,10 @@ class OscillatorArray(ArrayPart):
                  sums: int = 0) -> None:
         if not 1 <= lanes <= LANES_HI:
             raise ValueError(f"lanes must be within 1..{LANES_HI}, not {lanes}")
+        degree = len(spec.offsets)
+        if not 1 <= fabric.fold <= degree:
+            raise ValueError(f"fold must be within 1..{degree}, as there are so many neighbours, "
+                             f"not {fabric.fold}")
         self._fabric = fabric
         self._lanes = [Lane(spec=spec, fabric=fabric) for _ in range(lanes)]
         self._sums = sums
@@ -218,7 +252,8 @@ class OscillatorArray(ArrayPart):
     @property
     def period(self) -> int:
         """Cycles of a pass."""
-        return max(self._spec.nodes, self._lanes[0].latency + 1)
+        fold = self._fabric.fold
+        return fold * max(self._spec.nodes, -(-(self._lanes[0].latency + 1) // fold))
 
     def _count(self, m: Module, sequencer: Sequencer, working: Signal) -> None:
         """Count cycles, and the clipped updates of the lanes that count."""
@@ -263,10 +298,10 @@ class OscillatorArray(ArrayPart):
     def _connect_lanes(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                        readout: Readout) -> None:
         """Pass tokens and rows from lane to lane, a cycle each; let the results meet again."""
-        given = (sequencer.token, rows.codes, rows.shared, rows.update)
+        given = (sequencer.token, rows.turn, rows.codes, rows.shared, rows.update)
         for number, lane in enumerate(self._lanes):
             m.submodules[f"lane_{number}"] = lane
-            taken = (lane.token, lane.codes, lane.shared, lane.update)
+            taken = (lane.token, lane.phase, lane.codes, lane.shared, lane.update)
             m.d.comb += [
                 lane.registers.eq(self.registers),
                 *(port.eq(value) for port, value in zip(taken, given, strict=True)),
@@ -279,7 +314,7 @@ class OscillatorArray(ArrayPart):
         lane = self._lanes[0]
         m.submodules.sequencer = sequencer = Sequencer(
             spec=self._spec, period=self.period, drain=lane.latency + self.lanes - 1,
-            lanes=self.lanes)
+            lanes=self.lanes, fold=self._fabric.fold)
         m.submodules.rows = rows = SharedRows(
             spec=self._spec, latency=lane.centre, wait=lane.wait, own_latency=lane.own_latency,
             fabric=self._fabric)
@@ -301,6 +336,7 @@ class OscillatorArray(ArrayPart):
             self.measured.eq(readout.measured),
             rows.rest.eq(sequencer.rest),
             rows.token.eq(sequencer.token),
+            rows.phase.eq(sequencer.phase),
             working.eq(~sequencer.rest | self.job.valid | readout.busy),
             self.busy.eq(self.job.valid | registered(m, working)),
         ]

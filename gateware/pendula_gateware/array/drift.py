@@ -1,4 +1,4 @@
-"""The drift of one node a cycle: K multiply-adds, the local terms, and their gains."""
+"""The drift of one node every `fold` cycles: K multiply-adds, the local terms, and their gains."""
 
 from typing import NamedTuple
 
@@ -103,6 +103,8 @@ class NeighbourSum(ArrayPart):
 
     Members
     -------
+    phase : :py:`In(range(fold))`
+        Cycle of the node, counted up from 0; the two inputs below stay meanwhile.
     codes : :py:`In(codes_shape(spec))`
         Coupling codes w.
     v : :py:`In(neighbours_shape(spec))`
@@ -112,25 +114,38 @@ class NeighbourSum(ArrayPart):
 
     Notes
     -----
-    Latency `latency`, throughput 1 node a cycle.
+    Latency `latency` from cycle 0 of a node, throughput 1 node in `fold` cycles. There are
+    ``ceil(K / fold)`` products a rank, or multiples by each digit: each serves `fold` neighbours.
     """
 
+    phase: Signal
     codes: data.View
     v: data.View
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
-        self._recoded = fabric.recoded
+        self._recoded, self._fold = fabric.recoded, fabric.fold
         partial = accumulator_shape(spec, "partial")
         super().__init__({
-            "codes": In(codes_shape(spec)), "v": In(neighbours_shape(spec)),
+            "phase": In(range(fabric.fold)), "codes": In(codes_shape(spec)),
+            "v": In(neighbours_shape(spec)),
             "o": Out(data.ArrayLayout(partial, spec.physics.rank)),
         }, spec=spec)
 
     @property
+    def products(self) -> int:
+        """Products of a rank that are worked out side by side."""
+        return -(-len(self._spec.offsets) // self._fold)
+
+    @property
     def latency(self) -> int:
-        """Cycles from the inputs to the sums: multiples, adder tree, digits and correction."""
-        return (1 + tree_latency(len(self._spec.offsets))
+        """Cycles from the inputs to the sums of all turns."""
+        return self._turn_latency + (self._fold if self._fold > 1 else 0)
+
+    @property
+    def _turn_latency(self) -> int:
+        """Cycles from the inputs to a turn's sums: choice, multiples, tree, digits, correction."""
+        return ((self._fold > 1) + 1 + tree_latency(self.products)
                 + (tree_latency(digit_count(self._spec.code_bits) + 1) if self._recoded else 0))
 
     def model(self, codes, v) -> list[int]:
@@ -138,31 +153,52 @@ class NeighbourSum(ArrayPart):
         ranks = range(self._spec.physics.rank)
         return [step.coupling_sum(codes, [r == rank for r in ranks], v) for rank in ranks]
 
-    def _sum_products(self, m: Module) -> list[Value]:
-        """Return the sums of products."""
-        return [adder_tree(m, [registered(m, self.codes[k] * self.v[k][rank])
-                               for k in range(len(self._spec.offsets))])
-                for rank in range(self._spec.physics.rank)]
+    def _take_turns(self, m: Module, values: list[Value]) -> list[Value]:
+        """Return one of each `fold` values, chosen by the phase, a cycle later; zero after K."""
+        if self._fold == 1:
+            return values
+        values = [*values, *[C(0, values[0].shape())] * (-len(values) % self._fold)]
+        return [registered(m, Array(values[first:first + self._fold])[self.phase])
+                for first in range(0, len(values), self._fold)]
 
-    def _sum_digits(self, m: Module) -> list[Value]:
-        """Return the sums of multiples by the digits of the codes, digit by digit."""
+    def _sum_products(self, m: Module, codes: list[Value], v: list[list[Value]]) -> list[Value]:
+        """Return the sums of products, by rank."""
+        return [adder_tree(m, [registered(m, code * value)
+                               for code, value in zip(codes, values, strict=True)])
+                for values in v]
+
+    def _sum_digits(self, m: Module, codes: list[Value], v: list[list[Value]]) -> list[Value]:
+        """Return the sums of multiples by the digits of the codes, digit by digit, by rank."""
         places = range(digit_count(self._spec.code_bits))
-        neighbours = range(len(self._spec.offsets))
-        digits = [recode(self.codes[k]) for k in neighbours]
+        digits = [recode(code) for code in codes]
         correction = registered(m, sum(
             adder_tree(m, [code[place].negative for code in digits]) << 2 * place
             for place in places))
         sums = []
-        for rank in range(self._spec.physics.rank):
-            planes = [adder_tree(m, [digits[k][place].times(m, self.v[k][rank])
-                                     for k in neighbours]) << 2 * place for place in places]
+        for values in v:
+            planes = [adder_tree(m, [code[place].times(m, value)
+                                     for code, value in zip(digits, values, strict=True)])
+                      << 2 * place for place in places]
             sums.append(adder_tree(m, [*planes, correction]))
         return sums
 
+    def _add_turns(self, m: Module, total: Value) -> Value:
+        """Return the sum over the turns of a node, from the cycle after its last one on."""
+        if self._fold == 1:
+            return total
+        node = Signal(self.o[0].shape(), reset_less=True)
+        first = self.phase == self._turn_latency % self._fold
+        m.d.sync += node.eq(Mux(first, 0, node) + total)
+        return node
+
     def elaborate(self, platform):
         m = Module()
-        sums = self._sum_digits(m) if self._recoded else self._sum_products(m)
-        m.d.comb += [self.o[rank].eq(total) for rank, total in enumerate(sums)]
+        neighbours = range(len(self._spec.offsets))
+        codes = self._take_turns(m, [self.codes[k] for k in neighbours])
+        v = [self._take_turns(m, [self.v[k][rank] for k in neighbours])
+             for rank in range(self._spec.physics.rank)]
+        sums = (self._sum_digits if self._recoded else self._sum_products)(m, codes, v)
+        m.d.comb += [self.o[rank].eq(self._add_turns(m, total)) for rank, total in enumerate(sums)]
         return m
 
 
@@ -247,6 +283,8 @@ class Drift(ArrayPart):
 
     Members
     -------
+    phase : :py:`In(range(fold))`
+        Cycle of the node, counted up from 0; codes and neighbours stay meanwhile.
     codes : :py:`In(codes_shape(spec))`
         Coupling codes.
     v : :py:`In(neighbours_shape(spec))`
@@ -260,9 +298,11 @@ class Drift(ArrayPart):
 
     Notes
     -----
-    Latency `latency` from the codes, throughput 1 node a cycle.
+    Latency `latency` from cycle 0 of the codes, throughput 1 node in `fold` cycles. `shared` and
+    `own` are needed in one cycle alone.
     """
 
+    phase: Signal
     codes: data.View
     v: data.View
     shared: data.View
@@ -274,7 +314,8 @@ class Drift(ArrayPart):
         self._neighbours = NeighbourSum(spec=spec, fabric=fabric)
         self._local = LocalTerms(spec=spec, fabric=fabric)
         super().__init__({
-            "codes": In(codes_shape(spec)), "v": In(neighbours_shape(spec)),
+            "phase": In(range(fabric.fold)), "codes": In(codes_shape(spec)),
+            "v": In(neighbours_shape(spec)),
             "shared": In(shared_shape(spec)), "own": In(own_shape(spec)),
             "o": Out(accumulator_shape(spec, "drift")),
         }, spec=spec)
@@ -336,7 +377,8 @@ class Drift(ArrayPart):
         m.submodules.neighbours, m.submodules.local = neighbours, local = (
             self._neighbours, self._local)
         m.d.comb += [
-            neighbours.codes.eq(self.codes), neighbours.v.eq(self.v),
+            neighbours.phase.eq(self.phase), neighbours.codes.eq(self.codes),
+            neighbours.v.eq(self.v),
             local.own.eq(self.own), local.weights.eq(self.shared.weights),
         ]
         scaled = self._scale(m, [neighbours.o[r] for r in range(self._spec.physics.rank)])

@@ -25,7 +25,7 @@ from pendula_gateware.fabric import GENERIC, UNCHECKED, Fabric
 from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, RegisterValues, share_bus
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.noise.source import NoiseSource
-from pendula_gateware.numeric.delay import DelayLine, delayed
+from pendula_gateware.numeric.delay import DelayLine, delayed, paced
 
 __all__ = ["Lane", "StateReader", "TapLine"]
 
@@ -42,36 +42,45 @@ class TapLine(ArrayPart):
 
     Members
     -------
+    step : :py:`In(1)`
+        Last of the `fold` cycles of a node; without `fold` there are no others.
     i : :py:`In(ArrayLayout(edge, rank))`
-        Functions v of one node a cycle, in node order.
+        Functions v of one node in `fold` cycles, in node order.
     o : :py:`Out(ArrayLayout(ArrayLayout(edge, rank), K))`
         Functions of the K neighbours of the node that entered `latency` cycles ago. Where an edge
         leaves the line it shows another step's node; its code is zero.
 
     Notes
     -----
-    Latency `latency`: the largest offset, since that neighbour has to enter first.
+    Latency `latency`: `fold` times the largest offset, since that neighbour has to enter first.
     """
 
+    step: Signal
     i: data.View
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._fabric = fabric
-        super().__init__({"i": In(edge_shape(spec)), "o": Out(neighbours_shape(spec))}, spec=spec)
+        super().__init__({"step": In(1), "i": In(edge_shape(spec)),
+                          "o": Out(neighbours_shape(spec))}, spec=spec)
+
+    @property
+    def _ahead(self) -> int:
+        """Nodes that enter between a node and its furthest neighbour, and that one."""
+        return max(0, *self._spec.offsets)
 
     @property
     def latency(self) -> int:
         """Cycles from a node's entry to the centre."""
-        return max(0, *self._spec.offsets)
+        return self._fabric.fold * self._ahead
 
     def elaborate(self, platform):
         m = Module()
         value, age = self.i, 0
         for k, offset in reversed(list(enumerate(self._spec.offsets))):
-            if gap := self.latency - offset - age:
-                m.submodules[f"gap_{k}"] = line = DelayLine(
-                    shape=self.i.shape(), depth=gap, fabric=self._fabric)
+            if gap := self._ahead - offset - age:
+                line = DelayLine(shape=self.i.shape(), depth=gap, fabric=self._fabric)
+                m.submodules[f"gap_{k}"] = paced(line, self.step, self._fabric.fold)
                 m.d.comb += line.i.eq(value)
                 value, age = line.o, age + gap
             m.d.comb += self.o[k].eq(value)
@@ -96,24 +105,28 @@ class StateReader(ArrayPart):
         Access to the table memory, at rest.
     rest : :py:`In(1)`
         No token is under way.
+    phase : :py:`In(range(fold))`
+        Cycle of the node whose `v` is shown, counted up from 0.
     token : :py:`In(token_shape(spec))`
-        Node to read.
+        Node to read; it stays for `fold` cycles.
     result : :py:`In(result_shape(spec))`
         Node to write back.
     v : :py:`Out(ArrayLayout(edge, rank))`
-        Functions v of the node read `latency` cycles ago.
+        Functions v of the node read `latency` cycles ago, for `fold` cycles.
     own : :py:`Out(own_shape(spec))`
-        State and table row of the node whose `v` was shown `wait` cycles ago; v is not among it.
+        State and table row of the node whose `v` was first shown `wait` cycles ago, in that cycle;
+        v is not among it.
 
     Notes
     -----
-    Latency `latency`, throughput 1 node a cycle. A result is seen by reads from the next cycle on;
-    its node must not be read in that cycle.
+    Latency `latency`, throughput 1 node in `fold` cycles. A node is read in its first cycle. A
+    result is seen by reads from the next cycle on; its node must not be read in that cycle.
     The table is kept in two parts, so that only a state has to wait, and not what it leads to.
     """
 
     bus: MemoryBusInterface
     rest: Signal
+    phase: Signal
     token: data.View
     result: data.View
     v: data.View
@@ -127,8 +140,9 @@ class StateReader(ArrayPart):
             RowStore(spec=spec, number=Memory.TABLE, fields=fields, fabric=fabric)
             for fields in (names, spec.columns.keys() - names))
         super().__init__({
-            "bus": In(MemoryBus(spec)), "rest": In(1), "token": In(token_shape(spec)),
-            "result": In(result_shape(spec)), "v": Out(edge_shape(spec)),
+            "bus": In(MemoryBus(spec)), "rest": In(1), "phase": In(range(fabric.fold)),
+            "token": In(token_shape(spec)), "result": In(result_shape(spec)),
+            "v": Out(edge_shape(spec)),
             "own": Out(own_shape(spec)),
         }, spec=spec)
 
@@ -142,6 +156,10 @@ class StateReader(ArrayPart):
         """Cycles from `v` to `own`."""
         return self._wait
 
+    def _at(self, phase: int) -> Value:
+        """Return whether the node whose `v` is shown is at a cycle, counted modulo `fold`."""
+        return self.phase == phase % self._fabric.fold
+
     def _look_up(self, m: Module, part: RowStore, x: Value) -> None:
         """Read a part of the table at the row of `x`."""
         share_bus(m, self.bus, part.bus)
@@ -153,8 +171,12 @@ class StateReader(ArrayPart):
             shape=state_shape(self._spec), depth=self._spec.nodes, init=[], attrs=UNCHECKED)
         m.submodules.others, m.submodules.itself = others, itself = self._others, self._itself
         write, read = states.write_port(), states.read_port()
-        m.submodules.waiting = waiting = DelayLine(
-            shape=state_shape(self._spec), depth=self._wait, fabric=self._fabric)
+        fold = self._fabric.fold
+        waiting = DelayLine(
+            shape=state_shape(self._spec), depth=self._wait // fold, fabric=self._fabric)
+        m.submodules.waiting = paced(waiting, self._at(fold - 1 - others.latency), fold)
+        if fold > 1:
+            m.d.comb += read.en.eq(self._at(-self.latency))
         early, late = delayed(m, read.data, self.state_latency - 1), waiting.o
         self._look_up(m, others, early)
         self._look_up(m, itself, late)
@@ -170,7 +192,7 @@ class StateReader(ArrayPart):
 
 
 class Lane(ArrayPart):
-    """One sample at a time, one node a cycle.
+    """One sample at a time, one node in `fold` cycles.
 
     Parameters
     ----------
@@ -192,20 +214,23 @@ class Lane(ArrayPart):
     seeded : :py:`In(1)`
         Take it over, after `rest`.
     token : :py:`In(token_shape(spec))`
-        Node to update; the N tokens of a pass come back to back.
+        Node to update, for `fold` cycles; the N tokens of a pass come back to back.
+    phase : :py:`In(range(fold))`
+        Cycle of the node that `codes` belong to, counted up from 0.
     codes : :py:`In(codes_shape(spec))`
-        Its coupling codes, `centre` cycles later.
+        Its coupling codes, `centre` cycles later, as long.
     shared : :py:`In(shared_shape(spec))`
-        Its weights and gain, `wait` cycles later still.
+        Its weights and gain, `wait` cycles later still; `valid` for one cycle.
     update : :py:`In(update_shape(spec))`
-        All else that belongs to it, `own_latency` cycles later still.
+        All else that belongs to it, `own_latency` cycles later still; `valid` for one cycle.
     o : :py:`Out(result_shape(spec))`
         Result, `latency` cycles after the token; written back in that cycle.
 
     Notes
     -----
-    Latency `latency`, throughput 1 node a cycle. A pass may start as soon as the result of the
-    pass before has been written, node by node: at least ``latency + 1`` cycles after its start.
+    Latency `latency`, throughput 1 node in `fold` cycles, counted from the first of a token. A
+    pass may start as soon as the result of the pass before has been written, node by node: at
+    least ``latency + 1`` cycles after its start.
     """
 
     registers: data.View
@@ -214,12 +239,14 @@ class Lane(ArrayPart):
     seed: data.View
     seeded: Signal
     token: data.View
+    phase: Signal
     codes: data.View
     shared: data.View
     update: data.View
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._fold = fabric.fold
         self._taps = TapLine(spec=spec, fabric=fabric)
         self._drift, self._integrator = Drift(spec=spec, fabric=fabric), Integrator(spec=spec)
         self._reader = StateReader(
@@ -227,7 +254,8 @@ class Lane(ArrayPart):
         super().__init__({
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "rest": In(1),
             "seed": In(StateLayout), "seeded": In(1), "token": In(token_shape(spec)),
-            "codes": In(codes_shape(spec)), "shared": In(shared_shape(spec)),
+            "phase": In(range(fabric.fold)), "codes": In(codes_shape(spec)),
+            "shared": In(shared_shape(spec)),
             "update": In(update_shape(spec)), "o": Out(result_shape(spec)),
         }, spec=spec)
 
@@ -260,9 +288,12 @@ class Lane(ArrayPart):
         wiring.connect(m, wiring.flipped(self.bus), reader.bus)
         m.d.comb += [
             reader.rest.eq(self.rest),
+            reader.phase.eq(self.phase),
             reader.token.eq(self.token),
             reader.result.eq(self.o),
             taps.i.eq(reader.v),
+            taps.step.eq(self.phase == self._fold - 1),
+            drift.phase.eq(self.phase),
             drift.codes.eq(self.codes),
             drift.v.eq(taps.o),
             drift.shared.eq(self.shared),

@@ -1,4 +1,4 @@
-"""The sequencer: jobs become passes over the nodes, one token a cycle, without a bubble."""
+"""The sequencer: jobs become passes over the nodes, a token in `fold` cycles, without a bubble."""
 
 from amaranth import *
 from amaranth.lib import data, enum, memory, stream, wiring
@@ -117,18 +117,21 @@ class Planner(ArrayPart):
 
 
 class Sequencer(ArrayPart):
-    """Run jobs: an initial pass, then steps or one force pass, a token a cycle.
+    """Run jobs: an initial pass, then steps or one force pass, a token in `fold` cycles.
 
     Parameters
     ----------
     spec : ArraySpec
         Array.
     period : int
-        Cycles from the start of a pass to the start of the next one, at least N.
+        Cycles from the start of a pass to the start of the next one: a multiple of `fold`, at
+        least N times.
     drain : int
         Cycles from the last token to its result.
     lanes : int
         Samples that a job may have.
+    fold : int
+        Cycles of a token.
 
     Members
     -------
@@ -152,7 +155,9 @@ class Sequencer(ArrayPart):
     hold : :py:`In(1)`
         The readout is full: do not start a final pass.
     token : :py:`Out(token_shape(spec))`
-        Node to update.
+        Node to update; it stays for `fold` cycles.
+    phase : :py:`Out(range(fold))`
+        Cycle of the token, counted up from 0, whether it is valid or not.
 
     Notes
     -----
@@ -170,18 +175,21 @@ class Sequencer(ArrayPart):
     last: Signal
     hold: Signal
     token: data.View
+    phase: Signal
 
-    def __init__(self, *, spec: ArraySpec, period: int, drain: int, lanes: int = 1) -> None:
-        least = max(spec.nodes, Planner.latency + 2)        # the next row base takes a cycle more
-        if period < least:
-            raise ValueError(f"period must be at least {least}, not {period}")
-        self._period, self._drain = period, drain
+    def __init__(self, *, spec: ArraySpec, period: int, drain: int, lanes: int = 1,
+                 fold: int = 1) -> None:
+        least = max(fold * spec.nodes, Planner.latency + 2)     # the next row base takes one more
+        if period < least or period % fold:
+            raise ValueError(f"period must be a multiple of {fold}, at least {least}, "
+                             f"not {period}")
+        self._period, self._drain, self._fold = period, drain, fold
         lane = Out(lane_shape(lanes))
         super().__init__({
             "job": In(stream.Signature(job_shape(lanes))), "registers": In(RegisterValues),
             "bus": In(MemoryBus(spec)), "seeded": In(1), "rest": Out(1), "load": Out(1),
             "lane": lane, "first": lane, "last": lane, "hold": In(1),
-            "token": Out(token_shape(spec)),
+            "token": Out(token_shape(spec)), "phase": Out(range(fold)),
         }, spec=spec)
 
     @property
@@ -210,11 +218,13 @@ class Sequencer(ArrayPart):
         m.submodules.planner = planner = Planner(spec=self._spec)
         wiring.connect(m, wiring.flipped(self.bus), planner.bus)
         current, force = Signal(pass_shape(self._spec)), Signal()
-        place = Signal(range(max(self._period, self._drain + 1)))
+        turns, ends = self._period // self._fold, self.phase == self._fold - 1
+        place = Signal(range(max(turns, self._drain + 1)))
         base, following_base = Signal.like(self.token.row), Signal.like(self.token.row)
         m.d.sync += following_base.eq(planner.following.segment * self._spec.nodes)
         m.d.comb += [planner.registers.eq(self.registers), planner.force.eq(force),
                      planner.current.eq(current), self.token.force.eq(force)]
+        m.d.sync += self.phase.eq(Mux(ends, 0, self.phase + 1))
         self._drive_token(m, place, current, base)
         follow = [place.eq(0), current.eq(planner.following), base.eq(following_base)]
         with m.FSM():
@@ -233,12 +243,14 @@ class Sequencer(ArrayPart):
                 m.d.sync += self.lane.eq(self.lane + 1)
                 with m.If(self.lane == self.last):
                     m.next = "START"
-            with m.State("START"), m.If(~(current.final & self.hold)):
-                m.next = "PASS"
+            with m.State("START"):
+                m.d.sync += self.phase.eq(0)
+                with m.If(~(current.final & self.hold)):
+                    m.next = "PASS"
             with m.State("PASS"):
                 m.d.comb += self.token.valid.eq(place < self._spec.nodes)
-                with m.If(place != self._period - 1):
-                    m.d.sync += place.eq(place + 1)
+                with m.If(~ends | (place != turns - 1)):
+                    m.d.sync += place.eq(place + ends)
                 with m.Elif(current.final):
                     m.d.sync += place.eq(0)
                     m.next = "DRAIN"
@@ -246,7 +258,7 @@ class Sequencer(ArrayPart):
                     m.next = "HOLD"
                 with m.Else():
                     m.d.sync += follow
-            with m.State("HOLD"), m.If(~self.hold):
+            with m.State("HOLD"), m.If(ends & ~self.hold):
                 m.d.sync += follow
                 m.next = "PASS"
             with m.State("DRAIN"):

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from pendula_gateware.fabric import GENERIC, Fabric
 
-__all__ = ["RING_DEPTH", "DelayLine", "delayed", "registered"]
+__all__ = ["RING_DEPTH", "DelayLine", "delayed", "paced", "registered"]
 
 RING_DEPTH = 8
 """Delays of at least this many cycles are kept in memory."""
@@ -46,6 +46,21 @@ def registered(m: Module, value) -> Signal:
     register = Signal(value.shape(), reset_less=True)
     m.d.sync += register.eq(value)
     return register
+
+
+def paced(line, step, fold):
+    """Return a :class:`DelayLine` that moves on only in the cycles with `step`.
+
+    Parameters
+    ----------
+    line : DelayLine
+        The line; its ports stay those of the component.
+    step : Value
+        Last of the `fold` cycles for which the input stays the same, and then the output.
+    fold : int
+        Cycles from one `step` to the next; a line that moves in every cycle is returned as it is.
+    """
+    return line if fold == 1 else EnableInserter(step)(line)
 
 
 class DelayLine(wiring.Component):
