@@ -14,6 +14,7 @@ __all__ = ["soak"]
 NODES_HI = 40
 DEGREE_HI = 12
 LANES_HI = 4
+FOLD_HI = 4
 PROGRAMS = 4
 FABRICS = ("", "&fabric=ecp5")
 
@@ -47,7 +48,8 @@ def soak(number: int, updates: int) -> dict[str, Any]:
     """
     rng = np.random.default_rng([6, number])
     spec = random_spec(rng)
-    url = (f"verilator://?lanes={int(rng.integers(1, LANES_HI + 1))}"
+    fold = int(rng.integers(1, min(FOLD_HI, len(spec.offsets)) + 1))
+    url = (f"verilator://?lanes={int(rng.integers(1, LANES_HI + 1))}&fold={fold}"
            f"{FABRICS[int(rng.integers(len(FABRICS)))]}")
     done = samples = saturations = 0
     with pendula.open(url) as device, pendula.open("twin://") as twin:

@@ -120,7 +120,9 @@ def deliver(kept: Path, output: Path, extra: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build(design: Design, seeds: int, folder: Path, say: Say) -> Path:
-    say(f"Synthesising {design.lanes} lanes of {design.spec.nodes} nodes for {design.board.title}")
+    folded = f", folded {design.fold} times," if design.fold > 1 else ""
+    say(f"Synthesising {design.lanes} lanes of {design.spec.nodes} nodes{folded} for "
+        f"{design.board.title}")
     plan = design.plan()
     check_fit(design.board, synthesise({folder: plan})[folder])
     placements = _place(design, plan, seeds, folder, say)
@@ -188,6 +190,7 @@ def _describe(design: Design, placements: dict[int, Placement], seed: int) -> di
         "board": design.board.name, "part": design.board.part.name, "build_id": design.build_id,
         "spec": spec.digest, "physics": spec.physics.name, "nodes": spec.nodes,
         "degree": len(spec.offsets), "segments": spec.segments, "lanes": design.lanes,
+        "fold": design.fold,
         "resources": {name: {"used": used, "available": available}
                       for name, (used, available) in best.usage.items()},
         "clock_hz": design.clock_hz, "fmax_hz": round(best.fmax_hz),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from importlib import metadata, resources
@@ -18,6 +18,7 @@ from pendula_boards.flow import Plan
 from pendula_boards.pll import MHZ, PllSetting, megahertz
 from pendula_boards.tools import Tool, find_tool
 from pendula_boards.top import BoardTop
+from pendula_gateware.fabric import Fabric
 from pendula_gateware.link.uart import baud_error, baud_tolerance
 from pendula_gateware.noise.jitter import TECHNOLOGIES, RingSource
 from pendula_gateware.top import Top
@@ -52,6 +53,8 @@ class Design:
         Sums of the statistics on the chip; there are none at 0.
     jitter : bool
         Whether it has a jitter seeder.
+    fold : int
+        Cycles that a lane takes for a node; the more, the smaller it is.
     """
 
     board: Board
@@ -61,11 +64,12 @@ class Design:
     baud_hz: int
     sums: int = 0
     jitter: bool = False
+    fold: int = 1
 
     @classmethod
     def of(cls, board: Board, spec: ArraySpec, *, lanes: int = 1,
            clock_hz: Fraction | int | None = None, baud_hz: int | None = None,
-           sums: int = 0, jitter: bool = False) -> "Design":
+           sums: int = 0, jitter: bool = False, fold: int = 1) -> "Design":
         """Return a design, with the board's clock and baud rate where none is given.
 
         Raises
@@ -73,16 +77,26 @@ class Design:
         ClockError
             If the board cannot make the clock, or the baud rate from it.
         BoardError
-            If the rings of a jitter seeder cannot be made of its cells.
+            If the rings of a jitter seeder cannot be made of its cells, or a node has fewer
+            neighbours than cycles.
         """
         if jitter and board.part.fabric.name not in TECHNOLOGIES:
             raise BoardError(f"board must be of {' or '.join(TECHNOLOGIES)} for a jitter seeder, "
                              f"not {board.name}")
+        degree = len(spec.offsets)
+        if not 1 <= fold <= degree:
+            raise BoardError(f"fold must be within 1..{degree}, as the array has so many "
+                             f"neighbours, not {fold}")
         setting = board.part.pll.solve(board.input_hz, clock_hz or board.clock_hz)
         design = cls(board=board, spec=spec, lanes=lanes, setting=setting,
-                     baud_hz=baud_hz or board.port.baud_hz, sums=sums, jitter=jitter)
+                     baud_hz=baud_hz or board.port.baud_hz, sums=sums, jitter=jitter, fold=fold)
         design.check_baud()
         return design
+
+    @property
+    def fabric(self) -> Fabric:
+        """What the array is built for, folded."""
+        return replace(self.board.part.fabric, fold=self.fold)
 
     @property
     def clock_hz(self) -> int:
@@ -135,11 +149,11 @@ class Design:
         return digest({"sources": _sources(), "spec": self.spec.describe(),
                        "board": self.board.name, "lanes": self.lanes, "setting": setting,
                        "baud_hz": self.baud_hz, "sums": self.sums, "jitter": self.jitter,
-                       "versions": self.versions})
+                       "fold": self.fold, "versions": self.versions})
 
     def plan(self) -> Plan:
         """Elaborate it, and return how its bitstream is made."""
-        board, fabric = self.board, self.board.part.fabric
+        board, fabric = self.board, self.fabric
         jitter = RingSource(technology=fabric.name) if self.jitter else None
         top = Top(spec=self.spec, build_id=self.build_id, lanes=self.lanes, jitter=jitter,
                   fabric=fabric, sums=self.sums)

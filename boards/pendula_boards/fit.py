@@ -73,7 +73,7 @@ class Fit:
         board = self.design.board
         used = self.demand.of(self.design.lanes)
         return {"board": board.name, "part": board.part.name, "lanes": self.lanes,
-                "limit": self.limit, "clock_hz": self.design.clock_hz,
+                "fold": self.design.fold, "limit": self.limit, "clock_hz": self.design.clock_hz,
                 "baud_hz": self.design.baud_hz,
                 "ceilings": dict(board.part.flow.ceilings),
                 "resources": {name: {"used": used[name], "available": count}
@@ -129,7 +129,8 @@ def require(found: Fit, say: Say) -> None:
     """Refuse an array that does not fit; say by how much, and what would.
 
     Boards of the same fabric are compared by what was synthesised; how many neighbours or segments
-    would fit is interpolated between the array and one with half of them.
+    would fit is interpolated between the array and one with half of them. The array is synthesised
+    with the most folds as well.
 
     Raises
     ------
@@ -145,10 +146,21 @@ def require(found: Fit, say: Say) -> None:
     fitting = [other.name for other in BOARDS.values() if other.part.fabric == board.part.fabric
                and found.demand.lanes(other)]
     advice = [f"it fits {', '.join(fitting)}"] if fitting else []
-    say("Synthesising half the neighbours and half the segments")
-    advice += _reductions(found, spec)
+    say("Synthesising more folds, half the neighbours and half the segments")
+    advice += [*_folds(found, spec), *_reductions(found, spec)]
     raise FitError(f"array must fit {board.title}, not need {', '.join(needs)}; "
-                   + ("; ".join(advice) or "fewer neighbours or segments alone would not do"))
+                   + ("; ".join(advice)
+                      or "more folds, fewer neighbours or segments alone would not do"))
+
+
+def _folds(found: Fit, spec: ArraySpec) -> list[str]:
+    """Return whether the most folds would do, where the array has fewer."""
+    most, room = len(spec.offsets), usable(found.design.board)
+    if found.design.fold == most:
+        return []
+    usage, = measure([replace(found.design, fold=most)])
+    fits = all(used <= room[name] for name, (used, _) in usage.items())
+    return [f"--fold {most} would fit, and fewer folds may"] if fits else []
 
 
 def _reductions(found: Fit, spec: ArraySpec) -> list[str]:
@@ -157,7 +169,9 @@ def _reductions(found: Fit, spec: ArraySpec) -> list[str]:
         spec, offsets=tuple(sorted(sorted(spec.offsets, key=abs)[:len(spec.offsets) // 2])))),
         (spec.segments, "segments", replace(spec, segments=spec.segments // 2))]
     halves = [half for half in halves if half[0] > 1]
-    usages = measure([replace(found.design, spec=half) for _, _, half in halves])
+    usages = measure([replace(found.design, spec=half,
+                              fold=min(found.design.fold, len(half.offsets)))
+                      for _, _, half in halves])
     counts = [(name, _largest(found, whole, usage))
               for (whole, name, _), usage in zip(halves, usages)]
     return [f"about {count} {name} would fit" for name, count in counts if count]

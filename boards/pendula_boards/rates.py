@@ -50,7 +50,7 @@ class Rates:
     def of(cls, design: Design, *, steps: int, visible: int) -> "Rates":
         """Return the rates of a program with so many steps and visible nodes."""
         spec, clock_hz = design.spec, design.clock_hz
-        period = array_period(spec, design.board.part.fabric)
+        period = array_period(spec, design.fabric)
         cycles = (1 + steps) * period / design.lanes
         updates = clock_hz * design.lanes * spec.nodes / period * steps / (1 + steps)
         frame = HEADER_BYTES + INDEX_BYTES + visible + CRC_BYTES

@@ -85,8 +85,10 @@ def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     lanes = f" in {options.lanes} lanes" if options.lanes > 1 else ""
+    folded = f", folded {options.fold} times" if options.fold > 1 else ""
     cells = f", synthesised for {options.fabric}" if options.netlist else ""
-    message = f"Building the simulator of {spec.nodes} {spec.physics.name} nodes{lanes}{cells}"
+    message = (f"Building the simulator of {spec.nodes} {spec.physics.name} nodes"
+               f"{lanes}{folded}{cells}")
     with _progress(message), FileLock(library.with_name("build.lock")):
         if not library.exists():
             _build(spec, compiler, library, options)

@@ -36,16 +36,19 @@ class Options:
         Name of the :class:`pendula_gateware.fabric.Fabric` that it is written for.
     netlist : bool
         Whether its netlist after synthesis for the fabric is simulated.
+    fold : int
+        Cycles that a lane takes for a node.
     """
 
     lanes: int = 1
     jitter: bool = False
     fabric: str = GENERIC.name
     netlist: bool = False
+    fold: int = 1
 
 
 PLAIN = Options()
-"""One lane, no jitter seeder, no fabric."""
+"""One lane, no jitter seeder, no fabric, a node a cycle."""
 
 
 def digest_of(parts: Iterable[bytes]) -> str:

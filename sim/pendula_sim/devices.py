@@ -32,6 +32,9 @@ class SimulatedDevice(LinkDevice):
         Jitter seeder: ``model`` for one whose source is a model, or empty for none.
     fabric : str
         Family of FPGAs that the gateware is written for, one of :attr:`fabrics`.
+    fold : str
+        Cycles that a lane takes for a node, from 1 to the neighbours of a node: the fewer
+        multipliers it has.
 
     Raises
     ------
@@ -43,7 +46,7 @@ class SimulatedDevice(LinkDevice):
     """Fabrics whose gateware can be simulated."""
 
     def __init__(self, url: str, lanes: str = "1", jitter: str = "",
-                 fabric: str = GENERIC.name) -> None:
+                 fabric: str = GENERIC.name, fold: str = "1") -> None:
         super().__init__(url)
         if jitter not in ("", "model"):
             raise UrlError(f"jitter of a simulated device must be model, not {jitter!r}")
@@ -53,13 +56,21 @@ class SimulatedDevice(LinkDevice):
         if fabric not in self.fabrics:
             known = ", ".join(self.fabrics)
             raise UrlError(f"fabric of {url} must be one of {known}, not {fabric!r}")
-        self._options = Options(lanes=int(lanes), jitter=bool(jitter), fabric=fabric)
+        if not fold.isdecimal() or int(fold) < 1:
+            raise UrlError(f"fold of a simulated device must be 1 or more, not {fold!r}")
+        self._options = Options(
+            lanes=int(lanes), jitter=bool(jitter), fabric=fabric, fold=int(fold))
         self._spec: ArraySpec | None = None
 
     def open_engine(self, spec: ArraySpec | None) -> AbstractEngine:
         """Start a simulation of an array, or of the default one; the caller closes it."""
+        spec = spec or DEFAULT_SPEC
+        degree = len(spec.offsets)
+        if self._options.fold > degree:
+            raise UrlError(f"fold of {self.url} must be within 1..{degree}, as the array has so "
+                           f"many neighbours, not {self._options.fold}")
         with self.times.measure("build"):
-            return self._start(spec or DEFAULT_SPEC)
+            return self._start(spec)
 
     @abc.abstractmethod
     def _start(self, spec: ArraySpec) -> AbstractEngine:
@@ -71,8 +82,7 @@ class SimulatedDevice(LinkDevice):
             if self._spec is not None and _fits(spec, self._spec):
                 return self._client
             self._disconnect()
-        with self.times.measure("build"):
-            simulator = SimulatorTransport(self._start(spec))
+        simulator = SimulatorTransport(self.open_engine(spec))
         transport, = self._recorded(iter([simulator]))
         self._spec = spec
         return Client(transport, self.health)

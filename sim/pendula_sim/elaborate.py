@@ -8,6 +8,7 @@ process imported before they changed.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ __all__ = ["main", "make_top", "without_reset"]
 def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
     """Return the gateware of a design."""
     return Top(spec=spec, build_id=build_id, lanes=options.lanes,
-               jitter=ModelSource() if options.jitter else None, fabric=FABRICS[options.fabric],
+               jitter=ModelSource() if options.jitter else None,
+               fabric=replace(FABRICS[options.fabric], fold=options.fold),
                sums=default_sums(spec))
 
 

@@ -22,12 +22,14 @@ class NetlistDevice(SimulatedDevice):
         ``netlist://`` and the name of the family.
     lanes : str
         Samples drawn side by side.
+    fold : str
+        Cycles that a lane takes for a node.
     """
 
     fabrics: ClassVar[tuple[str, ...]] = tuple(SYNTHESES)
 
-    def __init__(self, url: str, lanes: str = "1") -> None:
-        super().__init__(url, lanes, fabric=urlsplit(url).netloc)
+    def __init__(self, url: str, lanes: str = "1", fold: str = "1") -> None:
+        super().__init__(url, lanes, fabric=urlsplit(url).netloc, fold=fold)
         self._options = replace(self._options, netlist=True)
 
     def _start(self, spec: ArraySpec) -> VerilatorEngine:

@@ -15,6 +15,7 @@ from pendula_boards.catalogue import BOARDS, find_board
 from pendula_boards.clocking import CountedReset
 from pendula_boards.design import BAUD_ERROR_BOUND, Design
 from pendula_boards.pll import MHZ
+from pendula_boards.rates import Rates
 from pendula_gateware.link.uart import MIN_CYCLES_A_BIT, baud_error
 from pendula_gateware.noise.jitter import RINGS, TECHNOLOGIES
 
@@ -73,6 +74,21 @@ def test_rings_that_a_part_cannot_make_are_refused():
         Design.of(find_board("tang-nano-9k"), SMALL, jitter=True)
 
 
+@pytest.mark.parametrize("fold", [0, 3])
+def test_folds_are_at_most_the_neighbours(fold):
+    with pytest.raises(BoardError, match=f"fold must be within 1..2, as the array has so many "
+                                         f"neighbours, not {fold}"):
+        Design.of(find_board("ulx3s-25f"), SMALL, fold=fold)
+
+
+def test_a_fold_takes_cycles():
+    whole, folded = (Rates.of(Design.of(find_board("ulx3s-25f"), replace(SMALL, nodes=100),
+                                        fold=fold), steps=3, visible=9) for fold in (1, 2))
+    assert (whole.cycles_per_sample, folded.cycles_per_sample) == (400, 800)
+    assert folded.samples_per_s * 2 == whole.samples_per_s
+    assert folded.edge_updates_per_s * 2 == whole.edge_updates_per_s
+
+
 def test_an_unknown_board_is_named_with_the_known_ones():
     with pytest.raises(BoardError, match=r"icebreaker, .*, not 'arty'"):
         find_board("arty")
@@ -85,9 +101,10 @@ def test_identity_hangs_on_everything_that_is_built(monkeypatch):
               Design.of(board, SMALL, clock_hz=50 * MHZ),
               Design.of(board, SMALL, baud_hz=1_000_000),
               Design.of(board, SMALL, sums=64), Design.of(board, SMALL, jitter=True),
+              Design.of(board, SMALL, fold=2),
               Design.of(board, replace(SMALL, nodes=17))]
     assert Design.of(board, SMALL).build_id == first.build_id
-    assert len({first.build_id, *(other.build_id for other in others)}) == 8
+    assert len({first.build_id, *(other.build_id for other in others)}) == 9
     monkeypatch.setattr(Design, "versions", {"yosys": "another"})
     assert Design.of(board, SMALL).build_id != first.build_id
 

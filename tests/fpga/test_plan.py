@@ -170,9 +170,12 @@ def test_a_refusal_says_what_would_fit(monkeypatch):
     spec = replace(SMALL, offsets=tuple(range(-4, 0)), segments=8)
     whole = demand(LUT=(30_000, 40_000), FF=(100, 200), EBR=(20, 22), DSP=(10, 16))
     found = Fit(Design.of(board, spec), whole, 0, "LUT")
-    halves = []
+    halves, folds = [], []
 
     def measure(designs):
+        if len(designs) == 1:
+            folds.append(designs[0].fold)
+            return [{"LUT": (21_859, 0), "FF": (100, 0), "EBR": (20, 0), "DSP": (10, 0)}]
         halves.extend(design.spec for design in designs)
         return [{"LUT": (18_000, 0), "FF": (100, 0), "EBR": (20, 0), "DSP": (10, 0)},
                 {"LUT": (30_000, 0), "FF": (100, 0), "EBR": (10, 0), "DSP": (10, 0)}]
@@ -183,8 +186,26 @@ def test_a_refusal_says_what_would_fit(monkeypatch):
     assert str(caught.value) == (
         "array must fit ULX3S 25F, not need 30000 LUT where 21859 may be used; "
         "it fits ulx3s-45f, ulx3s-85f, orangecrab-85f, ecpix5-45, ecpix5-85; "
-        "about 2 neighbours would fit")
+        "--fold 4 would fit, and fewer folds may; about 2 neighbours would fit")
     assert [(len(half.offsets), half.segments) for half in halves] == [(2, 8), (4, 4)]
+    assert folds == [4]
+
+
+def test_what_is_folded_most_is_not_folded_more(monkeypatch):
+    """And half the neighbours bear half the folds."""
+    spec = replace(SMALL, offsets=tuple(range(-4, 0)), segments=8)
+    whole = demand(LUT=(30_000, 40_000), FF=(100, 200), EBR=(20, 22), DSP=(10, 16))
+    found = Fit(Design.of(find_board("ulx3s-25f"), spec, fold=4), whole, 0, "LUT")
+    folds = []
+
+    def measure(designs):
+        folds.extend(design.fold for design in designs)
+        return [whole.one] * len(designs)
+
+    monkeypatch.setattr(fitting, "measure", measure)
+    with pytest.raises(FitError, match="more folds, fewer neighbours or segments alone would not"):
+        fitting.require(found, lambda text: None)
+    assert folds == [2, 4]
 
 
 def test_every_board_has_a_default_model_and_distinct_name():

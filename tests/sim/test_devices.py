@@ -56,6 +56,27 @@ def test_lanes_are_within_their_bound(lanes):
         open_device(f"verilator://?lanes={lanes}")
 
 
+@pytest.mark.parametrize("fold", ["0", "-1", "two", "", "1.0"])
+def test_folds_are_numbers(fold):
+    with pytest.raises(UrlError, match=f"fold of a simulated device must be 1 or more, "
+                                       f"not '{fold}'"):
+        open_device(f"verilator://?fold={fold}")
+
+
+def test_folds_are_at_most_the_neighbours():
+    with open_device("pysim://?fold=2") as device, pytest.raises(
+            UrlError, match=r"fold of pysim://\?fold=2 must be within 1\.\.1, as the array has so "
+                            r"many neighbours, not 2"):
+        load(device, SPEC)
+
+
+def test_a_fold_makes_another_build():
+    with open_device("pysim://?fold=2") as device:
+        build_id = device.info()["build_id"]
+    assert build_id == design_id(DEFAULT_SPEC, Options(fold=2))[:16]
+    assert build_id != design_id(DEFAULT_SPEC)[:16]
+
+
 def test_lanes_are_reported():
     with open_device("pysim://?lanes=3") as device:
         info = device.info()

@@ -55,6 +55,8 @@ _DESIGN_OPTIONS = (
                  help="Bits a second of the serial port; the board's default without it."),
     click.option("--sums", type=click.IntRange(0, SUMS_HI), metavar="N", default=0,
                  show_default=True, help="Sums of the statistics on the chip ('pendula moments')."),
+    click.option("--fold", type=click.IntRange(1), metavar="F", default=1, show_default=True,
+                 help="Cycles that a lane takes for a node: a multiplier serves F neighbours."),
     click.option("--jitter", is_flag=True,
                  help="Add a jitter seeder ('pendula sample --seed jitter')."),
 )
@@ -90,6 +92,6 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
         "cycles_per_sample", "samples_per_s", "link_samples_per_s", "node_updates_per_s",
         "edge_updates_per_s")}
     plain = {name: report[name] for name in (
-        "board", "part", "model", "lanes", "limit", "build_id", "baud_hz", "seed", "output")
+        "board", "part", "model", "lanes", "fold", "limit", "build_id", "baud_hz", "seed", "output")
         if name in report}
     return plain | resources | clocks | rates

@@ -78,6 +78,36 @@ def test_samples_on_a_fabric_with_banks(physics, bank_depth):
     assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
 
 
+@pytest.mark.parametrize("offsets", OFFSETS.values(), ids=OFFSETS)
+@pytest.mark.parametrize("nodes", [6, 41])
+@pytest.mark.parametrize("seed", range(4))
+def test_folded_samples(seed, nodes, offsets):
+    """Any fold from 1 to K, on any fabric, in any lanes, for any physics."""
+    rng = Random(f"{seed} {nodes} {offsets}")
+    fabric = replace(rng.choice((GENERIC, ECP5)), fold=rng.randint(1, len(offsets)))
+    program = build(rng.choice([*PHYSICS]), nodes, offsets, seed=seed,
+                    initial=rng.choice((InitialState.GAUSSIAN, InitialState.UNIFORM)))
+    lanes, uploaded = rng.randint(1, 3), np.arange(nodes) * 1000 - 4000
+    clamped = np.array([rng.random() < 0.2 for _ in range(nodes)])
+    jobs = [{"force": 0, "index": 8, "more": lanes - 1}, {"force": 1, "index": 1, "more": 0},
+            {"force": 0, "index": 0, "more": 0}]
+    packets, saturations = draw(program, jobs, readout=Readout.ALL, fabric=fabric, lanes=lanes,
+                                uploaded=uploaded, clamped=clamped, stall=rng.choice((0, 0.5)))
+    runs = [run_sample(program, 7, index, uploaded=uploaded.tolist(), clamped=clamped.tolist())
+            for index in [*range(8, 8 + lanes), 0]]
+    force = packets.pop(lanes)
+    assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
+    assert decode(force, force_bytes(program.spec)) == forces(program, 1, uploaded.tolist())
+    assert saturations == sum(run.saturations for run in runs)
+
+
+@pytest.mark.parametrize("fold", [0, 5])
+def test_folds_are_bounded(fold):
+    spec = build("quartic", 9, (-2, -1, 1, 2)).spec
+    with pytest.raises(ValueError, match=f"fold must be within 1..4, as .*, not {fold}"):
+        OscillatorArray(spec=spec, fabric=replace(GENERIC, fold=fold))
+
+
 @pytest.mark.parametrize("lanes", [2, 3, 5])
 @pytest.mark.parametrize("physics", PHYSICS)
 def test_samples_in_lanes(physics, lanes):
@@ -228,9 +258,12 @@ def test_other_widths(physics, widths):
     assert decode(packet, state_bytes(program.spec)) == run_sample(program, 7, 9).x
 
 
-def test_no_bubble_between_steps():
+@pytest.mark.parametrize("fabric", [GENERIC, replace(GENERIC, fold=2), replace(ECP5, fold=3)],
+                         ids=["generic", "folded-2", "ecp5-folded-3"])
+def test_no_bubble_between_steps(fabric):
+    """A node takes `fold` cycles, no more."""
     program = build("quartic", 256, (-34, -1, 1, 34))
-    array = OscillatorArray(spec=program.spec)
+    array = OscillatorArray(spec=program.spec, fabric=fabric)
     cycles = []
 
     async def run(ctx):
@@ -243,5 +276,5 @@ def test_no_bubble_between_steps():
 
     simulate(array, run, timeout_cycles=20_000)
     passes = program.total_steps + 1
-    assert array.period == 256
-    assert passes * 256 < cycles[0] < passes * 256 + 100
+    assert array.period == 256 * fabric.fold
+    assert passes * array.period < cycles[0] < passes * array.period + 100 * fabric.fold

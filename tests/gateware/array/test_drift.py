@@ -1,9 +1,11 @@
-"""Couplings, local terms and their sum equal their models, one node a cycle, at their latency."""
+"""Couplings, local terms and their sum equal their models, at their latency and throughput."""
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from amaranth.back.rtlil import convert  # pyright: ignore[reportAttributeAccessIssue]
 
 from pendula.contract import PHYSICS, ArraySpec
 from pendula.contract.numbers import Interval
@@ -21,6 +23,9 @@ SPECS = [ArraySpec(physics=physics, nodes=40, offsets=tuple(range(1, degree + 1)
          for physics in PHYSICS.values() for degree in (1, 2, 5, 24)]
 IDS = [f"{spec.physics.name}-{len(spec.offsets)}" for spec in SPECS]
 NODES = 60
+FOLDED = [(GENERIC, 2), (GENERIC, 3), (GENERIC, 24), (ECP5, 2), (ECP5, 5), (ECP5, 7)]
+FABRICS = [GENERIC, ECP5, *(replace(fabric, fold=fold) for fabric, fold in FOLDED)]
+FABRIC_IDS = [f"{fabric.name}-{fabric.fold}" for fabric in FABRICS]
 
 
 def pick(rng: Random, within: Interval) -> int:
@@ -33,8 +38,11 @@ def picks(rng: Random, within: Interval, count: int) -> list[int]:
 
 
 def stream_through(component: Any, nodes: list[dict[str, Any]], late: frozenset[str] = frozenset(),
-                   wait: int = 0) -> list[Any]:
-    """Feed one node a cycle, `late` ports `wait` cycles later; return what comes out of each."""
+                   wait: int = 0, fold: int = 1) -> list[Any]:
+    """Feed one node in `fold` cycles; return what comes out of each.
+
+    `late` ports get theirs in one cycle alone, `wait` cycles later, and another node's in others.
+    """
     outputs: list[Any] = []
 
     def assign(ctx, port, value):
@@ -45,12 +53,17 @@ def stream_through(component: Any, nodes: list[dict[str, Any]], late: frozenset[
             ctx.set(port, value)
 
     async def run(ctx):
-        for cycle in range(len(nodes) + component.latency):
-            if cycle >= component.latency:
+        for cycle in range(fold * len(nodes) + component.latency):
+            number, rest = divmod(cycle - component.latency, fold)
+            if number >= 0 and not rest:
                 output = ctx.get(component.o)
                 outputs.append(output if isinstance(output, int) else [*output])
+            if fold > 1:
+                ctx.set(component.phase, cycle % fold)
             for name in nodes[0]:
-                number = cycle - wait * (name in late)
+                number, rest = divmod(cycle - wait * (name in late), fold)
+                if name in late and rest:
+                    number += rest
                 if 0 <= number < len(nodes):
                     assign(ctx, getattr(component, name), nodes[number][name])
             await ctx.tick()
@@ -73,15 +86,16 @@ def draw_node(spec: ArraySpec, rng: Random) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", FABRICS, ids=FABRIC_IDS)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
 def test_neighbour_sum(spec, fabric):
+    fabric = replace(fabric, fold=min(fabric.fold, len(spec.offsets)))
     rng = Random(1)
     nodes = [{"codes": picks(rng, spec.code, len(spec.offsets)),
               "v": [picks(rng, spec.edge, spec.physics.rank) for _ in spec.offsets]}
              for _ in range(NODES)]
     component = NeighbourSum(spec=spec, fabric=fabric)
-    assert stream_through(component, nodes) == [
+    assert stream_through(component, nodes, fold=fabric.fold) == [
         component.model(node["codes"], node["v"]) for node in nodes]
 
 
@@ -96,16 +110,17 @@ def test_local_terms(spec):
     assert outputs == [component.model(node["x"], node["row"], node["weights"]) for node in drawn]
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", FABRICS, ids=FABRIC_IDS)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
 def test_drift(spec, fabric):
+    fabric = replace(fabric, fold=min(fabric.fold, len(spec.offsets)))
     rng = Random(3)
     drawn = [draw_node(spec, rng) for _ in range(NODES)]
     component = Drift(spec=spec, fabric=fabric)
     outputs = stream_through(component, [
         {"codes": node["codes"], "v": node["v"], "own": {"x": node["x"], "row": node["row"]},
          "shared": {"weights": node["weights"], "coupling_gain": node["coupling_gain"]}}
-        for node in drawn], frozenset({"own", "shared"}), component.wait)
+        for node in drawn], frozenset({"own", "shared"}), component.wait, fabric.fold)
     assert outputs == [component.model(**node) for node in drawn]
 
 
@@ -131,13 +146,24 @@ def test_other_widths_of_codes(code_bits, fabric):
         component.model(node["codes"], node["v"]) for node in nodes]
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize(("degree", "fold", "products"), [
+    (24, 1, 24), (24, 2, 12), (24, 7, 4), (24, 24, 1), (5, 4, 2), (1, 1, 1)])
+def test_products_are_shared(degree, fold, products):
+    """By as many multiplications in the sum's own module."""
+    spec = next(spec for spec in SPECS if len(spec.offsets) == degree)
+    component = NeighbourSum(spec=spec, fabric=replace(GENERIC, fold=fold))
+    assert component.products == products
+    rtlil = convert(component, emit_src=False)
+    assert rtlil.count("cell $mul ") == products * spec.physics.rank
+
+
+@pytest.mark.parametrize("fabric", FABRICS, ids=FABRIC_IDS)
 def test_extreme_sum_fits(fabric):
     spec = SPECS[3]
     for sign in (1, -1):
         component = NeighbourSum(spec=spec, fabric=fabric)
         extreme = {"codes": [spec.code.hi] * 24, "v": [[sign * spec.edge.hi] * 2] * 24}
-        [sums] = stream_through(component, [extreme])
+        [sums] = stream_through(component, [extreme], fold=fabric.fold)
         limits = spec.accumulators["partial"]
         assert sums == [limits.hi if sign > 0 else limits.lo] * 2
 

@@ -15,9 +15,9 @@ STEPS = (3, 1, 2)
 SPEC = ArraySpec(physics=PHYSICS["ising"], nodes=7, offsets=(1,), segments=4)
 
 
-def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8):
+def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8, fold=1, phases=None):
     """Return (valid, initial, force, final, segment, node, row) of every cycle."""
-    component = Sequencer(spec=SPEC, period=period, drain=9)
+    component = Sequencer(spec=SPEC, period=period, drain=9, fold=fold)
     rng = Random(4)
     seen = []
     done = []
@@ -47,6 +47,8 @@ def run_jobs(jobs, *, stop_step=ALL_STEPS, hold=0.0, period=8):
             token = ctx.get(component.token)
             seen.append(tuple(token[name] for name in (
                 "valid", "initial", "force", "final", "segment", "node", "row")))
+            if phases is not None:
+                phases.append(ctx.get(component.phase))
             await ctx.tick()
 
     simulate(component, feed, watch)
@@ -143,6 +145,29 @@ def test_passes_follow_each_other_without_a_bubble():
     assert not any(valid[first + count:])
 
 
-def test_period_is_checked():
-    with pytest.raises(ValueError, match="period must be at least 7, not 6"):
-        Sequencer(spec=SPEC, period=6, drain=9)
+@pytest.mark.parametrize("hold", [0.0, 0.7])
+@pytest.mark.parametrize(("fold", "period"), [(2, 14), (3, 24), (5, 40)])
+def test_a_folded_token_stays(fold, period, hold):
+    """For `fold` cycles in a row; the phase counts them, between passes too."""
+    phases = []
+    seen = run_jobs([{"force": 0, "index": 1}, {"force": 1, "index": 2}], period=period, fold=fold,
+                    hold=hold, phases=phases)
+    forces = [(1, 1, 0, 2, 0), (0, 1, 1, 2, 2 * SPEC.nodes)]
+    tokens = [(token, phase) for token, phase in zip(seen, phases, strict=True) if token[0]]
+    once = expected(passes_of_sample())
+    found = [token for token, phase in tokens if phase == 0]
+    assert found[:len(once)] == once
+    assert [token[1:6] for token in found[len(once):]] == [
+        (initial, force, final, segment, node) for initial, force, final, segment, _ in forces
+        for node in range(SPEC.nodes)]
+    assert tokens == [(token, phase) for token in found for phase in range(fold)]
+    begin = seen.index(once[0])
+    job = phases[begin:begin + (sum(STEPS) + 1) * period]
+    assert job == [cycle % fold for cycle in range(len(job))]
+
+
+@pytest.mark.parametrize(("period", "fold", "least"), [(6, 1, 7), (14, 3, 21), (22, 3, 21)])
+def test_period_is_checked(period, fold, least):
+    with pytest.raises(ValueError, match=f"period must be a multiple of {fold}, at least {least}, "
+                                         f"not {period}"):
+        Sequencer(spec=SPEC, period=period, drain=9, fold=fold)
