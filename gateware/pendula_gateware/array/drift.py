@@ -1,5 +1,6 @@
 """The drift of one node every `fold` cycles: K multiply-adds, the local terms, and their gains."""
 
+from itertools import zip_longest
 from typing import NamedTuple
 
 from amaranth import *
@@ -23,8 +24,8 @@ from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.numeric.delay import delayed, registered
 from pendula_gateware.numeric.multiply import multiplied, product_latency
 
-__all__ = ["FAN_IN", "Digit", "Drift", "LocalTerms", "NeighbourSum", "adder_tree", "recode",
-           "tree_latency"]
+__all__ = ["FAN_IN", "Digit", "Drift", "LocalTerms", "NeighbourSum", "adder_tree", "choose",
+           "recode", "tree_latency"]
 
 ONE_BITS = 2
 """Bits of the constant one, with its sign."""
@@ -76,6 +77,17 @@ def adder_tree(m: Module, terms: list[Value]) -> Value:
         terms = [registered(m, sum(terms[first + 1:first + FAN_IN], terms[first]))
                  for first in range(0, len(terms), FAN_IN)]
     return terms[0]
+
+
+def choose(values: list[Value], number: Value) -> Value:
+    """Return the value with a number, or 0 where there is none, from a tree of choices of two.
+
+    An Amaranth array compares the number with each, and takes three times the look-up tables.
+    """
+    for bit in number:
+        pairs = zip_longest(values[::2], values[1::2], fillvalue=C(0, signed(1)))
+        values = [Mux(bit, odd, even) for even, odd in pairs]
+    return values[0]
 
 
 def digit_product_latency(code_bits: int) -> int:
@@ -157,8 +169,7 @@ class NeighbourSum(ArrayPart):
         """Return one of each `fold` values, chosen by the phase, a cycle later; zero after K."""
         if self._fold == 1:
             return values
-        values = [*values, *[C(0, values[0].shape())] * (-len(values) % self._fold)]
-        return [registered(m, Array(values[first:first + self._fold])[self.phase])
+        return [registered(m, choose(values[first:first + self._fold], self.phase))
                 for first in range(0, len(values), self._fold)]
 
     def _sum_products(self, m: Module, codes: list[Value], v: list[list[Value]]) -> list[Value]:
