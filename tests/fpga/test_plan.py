@@ -203,7 +203,7 @@ def test_what_is_folded_most_is_not_folded_more(monkeypatch):
         return [whole.one] * len(designs)
 
     monkeypatch.setattr(fitting, "measure", measure)
-    with pytest.raises(FitError, match="more folds, fewer neighbours or segments alone would not"):
+    with pytest.raises(FitError, match=r"30000 LUT .*; it fits ulx3s-45f, .*, ecpix5-85$"):
         fitting.require(found, lambda text: None)
     assert folds == [2, 4]
 

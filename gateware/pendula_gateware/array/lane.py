@@ -119,8 +119,8 @@ class StateReader(ArrayPart):
 
     Notes
     -----
-    Latency `latency`, throughput 1 node in `fold` cycles. A node is read in its first cycle. A
-    result is seen by reads from the next cycle on; its node must not be read in that cycle.
+    Latency `latency`, throughput 1 node in `fold` cycles. A result is seen by reads from the next
+    cycle on; its node must not be read in that cycle.
     The table is kept in two parts, so that only a state has to wait, and not what it leads to.
     """
 
@@ -156,10 +156,6 @@ class StateReader(ArrayPart):
         """Cycles from `v` to `own`."""
         return self._wait
 
-    def _at(self, phase: int) -> Value:
-        """Return whether the node whose `v` is shown is at a cycle, counted modulo `fold`."""
-        return self.phase == phase % self._fabric.fold
-
     def _look_up(self, m: Module, part: RowStore, x: Value) -> None:
         """Read a part of the table at the row of `x`."""
         share_bus(m, self.bus, part.bus)
@@ -174,9 +170,8 @@ class StateReader(ArrayPart):
         fold = self._fabric.fold
         waiting = DelayLine(
             shape=state_shape(self._spec), depth=self._wait // fold, fabric=self._fabric)
-        m.submodules.waiting = paced(waiting, self._at(fold - 1 - others.latency), fold)
-        if fold > 1:
-            m.d.comb += read.en.eq(self._at(-self.latency))
+        last = self.phase == (-others.latency - 1) % fold      # cycle of a state that goes in
+        m.submodules.waiting = paced(waiting, last, fold)
         early, late = delayed(m, read.data, self.state_latency - 1), waiting.o
         self._look_up(m, others, early)
         self._look_up(m, itself, late)

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from amaranth.back.rtlil import convert  # pyright: ignore[reportAttributeAccessIssue]
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 
 from pendula.contract import PHYSICS, ArraySpec
 from pendula.contract.numbers import Interval
@@ -153,8 +153,8 @@ def test_products_are_shared(degree, fold, products):
     spec = next(spec for spec in SPECS if len(spec.offsets) == degree)
     component = NeighbourSum(spec=spec, fabric=replace(GENERIC, fold=fold))
     assert component.products == products
-    rtlil = convert(component, emit_src=False)
-    assert rtlil.count("cell $mul ") == products * spec.physics.rank
+    text = rtlil.convert(component, emit_src=False)
+    assert text.count("cell $mul ") == products * spec.physics.rank
 
 
 @pytest.mark.parametrize("fabric", FABRICS, ids=FABRIC_IDS)
