@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py [--updates N] [--log docs/figures/soak.json]
 
-Each round draws an array of any physics, lanes and fabric, some programs for it, and for each of
+Each round draws an array of any physics, lanes, fold and fabric, some programs for it, and for each of
 them samples, forces and sums, which must be those of twin:// in every bit. A finished round is a
 line in the log, and another call goes on after the last. The first difference ends it with an error
 that names the round, whose number repeats it.
@@ -21,7 +21,7 @@ from pendula.contract import CONTRACT_ID  # noqa: E402
 from pendula.files import replacing  # noqa: E402
 from soaking import soak  # noqa: E402
 
-ROUND_UPDATES = 10_000_000
+ROUND_CYCLES = 40_000_000
 
 
 def main() -> None:
@@ -31,9 +31,9 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=ROOT / "docs" / "figures" / "soak.json")
     arguments = parser.parse_args()
     rounds = json.loads(arguments.log.read_text())["rounds"] if arguments.log.exists() else []
-    while (left := arguments.updates - sum(item["updates"] for item in rounds)) > 0:
+    while sum(item["updates"] for item in rounds) < arguments.updates:
         start_s = time.process_time()
-        found = soak(len(rounds), min(left, ROUND_UPDATES))
+        found = soak(len(rounds), ROUND_CYCLES)
         rounds.append({"round": len(rounds), "contract": CONTRACT_ID[:16], **found,
                        "seconds": round(time.process_time() - start_s, 1)})
         total = {name: sum(item[name] for item in rounds)

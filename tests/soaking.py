@@ -11,18 +11,26 @@ from pendula.program import random_program
 
 __all__ = ["soak"]
 
-NODES_HI = 40
+NODES_HI = 256
 DEGREE_HI = 12
 LANES_HI = 4
 FOLD_HI = 4
+STEPS_HI = 256
 PROGRAMS = 4
+SAMPLES_HI = 20_000         # of a program: beyond, the host's part of a sample is what is waited for
+PIPELINE_CYCLES = 64        # a pass over few nodes takes about as long
 FABRICS = ("", "&fabric=ecp5")
+
+
+def log_uniform(rng: np.random.Generator, lo: int, hi: int) -> int:
+    """Draw an integer within lo..hi, small ones as often as large ones."""
+    return int(np.exp(rng.uniform(np.log(lo), np.log(hi + 1))))
 
 
 def random_spec(rng: np.random.Generator) -> ArraySpec:
     """Draw an array; formats that the contract refuses are drawn again."""
     while True:
-        nodes = int(rng.integers(2, NODES_HI + 1))
+        nodes = log_uniform(rng, 2, NODES_HI)
         offsets = rng.choice([k for k in range(1 - nodes, nodes) if k],
                              int(rng.integers(1, min(DEGREE_HI, 2 * nodes - 2) + 1)),
                              replace=False)
@@ -38,8 +46,8 @@ def random_spec(rng: np.random.Generator) -> ArraySpec:
             continue
 
 
-def soak(number: int, updates: int) -> dict[str, Any]:
-    """Compare one array on so many node updates at least, and return what was compared.
+def soak(number: int, cycles: int) -> dict[str, Any]:
+    """Compare one array for about so many cycles of its gateware, and return what was compared.
 
     Raises
     ------
@@ -49,17 +57,17 @@ def soak(number: int, updates: int) -> dict[str, Any]:
     rng = np.random.default_rng([6, number])
     spec = random_spec(rng)
     fold = int(rng.integers(1, min(FOLD_HI, len(spec.offsets)) + 1))
-    url = (f"verilator://?lanes={int(rng.integers(1, LANES_HI + 1))}&fold={fold}"
-           f"{FABRICS[int(rng.integers(len(FABRICS)))]}")
+    lanes = int(rng.integers(1, LANES_HI + 1))
+    url = f"verilator://?lanes={lanes}&fold={fold}{FABRICS[int(rng.integers(len(FABRICS)))]}"
     done = samples = saturations = 0
     with pendula.open(url) as device, pendula.open("twin://") as twin:
         for k in range(PROGRAMS):
             program = random_program(
                 spec, rng, segments=int(rng.integers(1, spec.segments + 1)),
-                steps=int(rng.integers(1, 30)), noisy=k > 0,
+                steps=log_uniform(rng, 1, STEPS_HI), noisy=k > 0,
                 initial=InitialState(int(rng.choice([*InitialState]))))
-            sample_updates = spec.nodes * program.total_steps
-            count = max(2, -(-(updates // PROGRAMS) // sample_updates))
+            job_cycles = fold * max(spec.nodes, PIPELINE_CYCLES) * program.total_steps
+            count = min(max(2, lanes * cycles // (PROGRAMS * job_cycles)), SAMPLES_HI)
             states = rng.integers(spec.state.lo, spec.state.hi + 1, (2, spec.nodes))
             seed, held = int(rng.integers(1 << 63)), rng.random(spec.nodes) < 0.2
             found = []
@@ -72,7 +80,7 @@ def soak(number: int, updates: int) -> dict[str, Any]:
                 found.append((forces.tolist(), batch.values.tobytes(), batch.saturations,
                               moments.totals.tolist(), moments.squares.tolist()))
             assert found[0] == found[1], f"round {number}, program {k}, {url}, {spec}"
-            done += count * sample_updates
+            done += count * spec.nodes * program.total_steps
             samples += count
             saturations += found[0][2]
     return {"url": url, "physics": spec.physics.name, "nodes": spec.nodes,
