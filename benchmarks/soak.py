@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py [--updates N] [--log docs/figures/soak.json]
 
-Each round draws an array of any physics, lanes, fold and fabric, some programs for it, and for each of
+Each round draws an array of any physics, lanes, fold and fabric, programs for it, and for each of
 them samples, forces and sums, which must be those of twin:// in every bit. A finished round is a
 line in the log, and another call goes on after the last. The first difference ends it with an error
 that names the round, whose number repeats it.

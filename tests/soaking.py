@@ -17,7 +17,7 @@ LANES_HI = 4
 FOLD_HI = 4
 STEPS_HI = 256
 PROGRAMS = 4
-SAMPLES_HI = 20_000         # of a program: beyond, the host's part of a sample is what is waited for
+SAMPLES_HI = 20_000         # of a program: beyond, the time goes to the host
 PIPELINE_CYCLES = 64        # a pass over few nodes takes about as long
 FABRICS = ("", "&fabric=ecp5")
 
