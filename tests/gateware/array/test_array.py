@@ -80,11 +80,12 @@ def test_samples_on_a_fabric_with_banks(physics, bank_depth):
 
 @pytest.mark.parametrize("offsets", OFFSETS.values(), ids=OFFSETS)
 @pytest.mark.parametrize("nodes", [6, 41])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_folded_samples(seed, nodes, offsets):
-    """Any fold from 1 to K, on any fabric, in any lanes, for any physics."""
+    """Any fold up to K, on any fabric, in any lanes, for any physics."""
     rng = Random(f"{seed} {nodes} {offsets}")
-    fabric = replace(rng.choice((GENERIC, ECP5)), fold=rng.randint(1, len(offsets)))
+    degree = len(offsets)
+    fabric = replace(rng.choice((GENERIC, ECP5)), fold=rng.randint(min(2, degree), degree))
     program = build(rng.choice([*PHYSICS]), nodes, offsets, seed=seed,
                     initial=rng.choice((InitialState.GAUSSIAN, InitialState.UNIFORM)))
     lanes, uploaded = rng.randint(1, 3), np.arange(nodes) * 1000 - 4000
