@@ -48,8 +48,9 @@ CXX_FLAGS = (
     "-g0", "-fno-sanitize=undefined",       # zig adds both, and Verilator's code shifts negatives
     "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
 )
-HOT_FLAGS = ("-O3",)
-NETLIST_FLAGS = ("-O1",)       # -O2 takes three times as long and is 15 % faster
+HOT_FLAGS = ("-O3", "-DRISING_CLOCK")
+# Cells of netlists have edges of their own. -O2 takes three times as long and is 15 % faster.
+NETLIST_FLAGS = ("-O1",)
 RUNTIME_FLAGS = ("-O1",)       # Verilator's own code runs in every cycle too
 COLD_FLAGS = ("-O0",)
 
