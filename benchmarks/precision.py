@@ -134,7 +134,7 @@ def reformatted(program: Program, **formats: int) -> Program:
     initial = regained(old.noise_term, new.noise_term, np.array(program.initial_gain), hi)
     white_val = program.provenance["preset"]["white_val"]
     return replace(
-        program, spec=new, tables={}, local_gains=np.stack(local, axis=1),
+        program, spec=new, tables={}, unrounded={}, local_gains=np.stack(local, axis=1),
         coupling_gain=regained(old.coupling_term, new.coupling_term, program.coupling_gain, hi),
         noise_gain=regained(old.noise_term, new.noise_term, program.noise_gain, hi),
         initial_gain=int(initial), **pixel_map(new, -white_val, white_val))

@@ -7,9 +7,10 @@ import pytest
 
 from pendula.contract import PHYSICS, ArraySpec, InitialState, cells
 from pendula.device import open_device
-from pendula.errors import UrlError
+from pendula.errors import ProgramError, UrlError
 from pendula.mismatch import MISMATCH_HI, Mismatch
 from pendula.program import Program, random_program
+from rounding import unrounded
 
 GRAPH = cells(4, 6, 2, [(0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1)])
 SIGMA = 0.05
@@ -39,6 +40,12 @@ def test_couplings_are_off_by_sigma_and_by_the_same_in_all_segments(physics: str
     assert abs(spread / SIGMA - 1) < 4 / np.sqrt(count / ideal.segments)
     np.testing.assert_allclose(large[0][~np.isnan(large[0] + large[1])],
                                large[1][~np.isnan(large[0] + large[1])], atol=0.04)
+
+
+def test_real_parameters_are_none_of_the_parts() -> None:
+    with (open_device("float://?parameters=real&mismatch=0.05") as device,
+          pytest.raises(ProgramError, match="must hold the real parameters")):
+        device.load(unrounded(program()))
 
 
 def test_tables_and_gains_are_off() -> None:

@@ -21,7 +21,8 @@ from pendula.contract import PHYSICS, ArraySpec
 from pendula.contract.digest import canonical_json
 from pendula.errors import ModelFileError
 from pendula.modelfile import load, save
-from pendula.program import Program, random_program
+from pendula.program import UNROUNDED, Program, random_program
+from rounding import unrounded
 
 Metadata = dict[str, Any]
 Tensors = dict[str, Any]
@@ -38,13 +39,21 @@ def small_program(physics: str = "quartic", seed: int = 1, **formats: int) -> Pr
 
 def same(a: Program, b: Program) -> bool:
     return (a.digest == b.digest and a.spec == b.spec and a.image_shape == b.image_shape
-            and a.provenance == b.provenance)
+            and a.provenance == b.provenance and a.unrounded.keys() == b.unrounded.keys()
+            and all(np.array_equal(a.unrounded[name], b.unrounded[name]) for name in a.unrounded))
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "m.pendula"
     save(small_program(), path)
+    return path
+
+
+@pytest.fixture
+def real_model(tmp_path: Path) -> Path:
+    path = tmp_path / "r.pendula"
+    save(unrounded(small_program()), path)
     return path
 
 
@@ -86,6 +95,26 @@ def test_arrays_of_any_memory_layout_come_back(tmp_path: Path) -> None:
     turned = replace(program, codes=np.asfortranarray(program.codes))
     save(turned, tmp_path / "m.pendula")
     assert same(load(tmp_path / "m.pendula"), program)
+
+
+@pytest.mark.parametrize("physics", PHYSICS)
+def test_real_parameters_come_back_bit_for_bit(tmp_path: Path, physics: str) -> None:
+    program = unrounded(small_program(physics))
+    save(program, tmp_path / "m.pendula")
+    loaded = load(tmp_path / "m.pendula")
+    assert same(loaded, program)
+    assert {name: loaded.unrounded[name].dtype.name for name in UNROUNDED} == UNROUNDED
+    save(loaded, tmp_path / "again.pendula")
+    assert (tmp_path / "again.pendula").read_bytes() == (tmp_path / "m.pendula").read_bytes()
+
+
+def test_real_parameters_change_no_other_tensor(model: Path, real_model: Path) -> None:
+    alone, both = (from_safetensors(path.read_bytes()) for path in (model, real_model))
+    assert {name: tensor.tobytes() for name, tensor in alone.items()} == {
+        name: tensor.tobytes() for name, tensor in both.items() if name in alone}
+    edges = int(both["mask"].sum())
+    assert edges < both["mask"].size
+    assert both["unrounded.codes"].shape == (3, edges)      # of edges alone
 
 
 def test_codes_take_one_byte_each(model: Path) -> None:
@@ -240,6 +269,39 @@ def test_a_bad_field_is_named(model: Path, change: Callable[[Metadata, Tensors],
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize(("change", "field", "text"), [
+    (cut_metadata("unrounded"), "unrounded.codes", "must not be in the file"),
+    (put("unrounded", "0"), "unrounded", "for the tensors in the file, not '0'"),
+    (put("unrounded", None), "unrounded", "not None"),
+    (cut_tensor("unrounded.local_codes"), "unrounded.local_codes", "is missing"),
+    (put_tensor("unrounded.codes", lambda a: a.astype("float32")), "unrounded.codes",
+     "must have dtype F16, not F32"),
+    (put_tensor("unrounded.codes", lambda a: a[:, 1:]), "unrounded.codes", "must have shape"),
+    (put_tensor("unrounded.noise_gain", lambda a: a[1:]), "unrounded.noise_gain", "(3,), not (2,)"),
+    (put_tensor("unrounded.codes", set_item((0, 0), 3)), "unrounded", "for the tensors"),
+    (put_tensor("mask", set_item((5, 0), 0)), "unrounded.codes", "must have shape"),
+])
+def test_a_bad_field_of_the_real_parameters_is_named(
+        real_model: Path, change: Callable[[Metadata, Tensors], None], field: str,
+        text: str) -> None:
+    rewrite(real_model, change)
+    with pytest.raises(ModelFileError) as caught:
+        load(real_model)
+    assert caught.value.field == field
+    assert text in str(caught.value)
+
+
+def test_real_parameters_that_are_not_finite_are_refused(real_model: Path) -> None:
+    def change(metadata: Metadata, tensors: Tensors) -> None:
+        tensors["unrounded.noise_gain"][1] = np.nan
+        metadata["unrounded"] = modelfile._digest_of({
+            name: tensor for name, tensor in tensors.items() if name.startswith("unrounded.")})
+
+    rewrite(real_model, change)
+    with pytest.raises(ModelFileError, match=r"program: .*noise_gain\[1\] must be finite"):
+        load(real_model)
+
+
 def test_changed_provenance_breaks_the_checksum(model: Path) -> None:
     rewrite(model, put("provenance", {"rule": "better"}), seal=False)
     with pytest.raises(ModelFileError, match="checksum"):
@@ -282,7 +344,7 @@ def test_an_oversize_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     path = tmp_path_factory.mktemp("models") / "m.pendula"
-    save(small_program(), path)
+    save(unrounded(small_program()), path)
     return path.with_name("damaged.pendula"), path.read_bytes()
 
 
@@ -293,7 +355,7 @@ def load_is_safe(path: Path, data: bytes) -> None:
         program = load(path)
     except ModelFileError:
         return
-    assert same(program, small_program())
+    assert same(program, unrounded(small_program()))
 
 
 @given(st.data())

@@ -1,5 +1,6 @@
 """The shipped models load by name and run as they were trained."""
 
+import numpy as np
 import pytest
 
 from pendula import modelfile
@@ -23,6 +24,15 @@ def test_model_runs(name):
         batch = device.sample(64, seed=1, pixels=True)
     assert batch.values.shape == (64, int(program.visible.sum()))
     assert batch.values.std(axis=0).max() > 64      # images, not a constant
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist01-12"])
+def test_model_holds_what_its_codes_were_rounded_from(name):
+    program = modelfile.load(name)
+    off = (program.unrounded["codes"] - program.codes)[:, np.array(program.graph.mask)]
+    inside = np.abs(program.unrounded["codes"][:, np.array(program.graph.mask)]) < 7
+    assert 0.25 < np.sqrt((off[inside] ** 2).mean()) < 0.45     # plain rounding: 0.29
+    assert np.abs(program.unrounded["noise_gain"] - program.noise_gain).max() <= 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)

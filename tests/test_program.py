@@ -15,6 +15,7 @@ from pendula.contract.step import forces, pixel, run_sample
 from pendula.contract.tables import build_tables, table_index
 from pendula.errors import ProgramError
 from pendula.program import Program, check_array, pixel_map, random_program
+from rounding import unrounded
 from strategies import programs
 
 SPEC = ArraySpec(physics=PHYSICS["quartic"], nodes=6, offsets=(-2, 1), segments=4, table_bits=4)
@@ -152,6 +153,52 @@ def test_digest_ignores_provenance_and_capacity(program: Program) -> None:
     same = replace(program, provenance={"seed": 3}, image_shape=(2, 3),
                    spec=replace(SPEC, segments=9))
     assert same.digest == program.digest
+
+
+# Real parameters
+
+def test_unrounded_parameters_are_in_units_of_codes_and_gains(program: Program) -> None:
+    held = unrounded(program, noise=1.25)
+    assert held.digest == program.digest
+    found, rounded = held.coefficients(real=True), held.coefficients()
+    assert all(map(np.array_equal, rounded, program.coefficients()))
+    gain_val = program.coupling_gain * SPEC.coupling_term.unit_val
+    units = program.local_gains * [term.unit_val for term in SPEC.local_terms]
+    coupling = (held.unrounded["codes"] - program.codes.astype(float)) * gain_val[:, None, None]
+    local = (held.unrounded["local_codes"] - program.local_codes.astype(float)) * units[:, None]
+    np.testing.assert_allclose(found.coupling_val - rounded.coupling_val, coupling, rtol=1e-9)
+    np.testing.assert_allclose(found.local_val - rounded.local_val, local, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(found.noise_val, 1.25 * rounded.noise_val, rtol=1e-6)
+    assert np.abs(held.unrounded["codes"] - program.codes).max() > 0.2
+
+
+def test_programs_of_codes_alone_have_no_real_parameters(program: Program) -> None:
+    assert program.unrounded == {}
+    with pytest.raises(ProgramError, match=r"must hold the real parameters .* train it again"):
+        program.coefficients(real=True)
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("codes", np.zeros((2, 6, 3)), r"unrounded codes must have shape \(2, 6, 2\), not \(2, 6, 3\)"),
+    ("codes", np.full((2, 6, 2), "1"), "unrounded codes must hold real numbers, not <U1"),
+    ("codes", np.full((2, 6, 2), 1j), "unrounded codes must hold real numbers, not complex128"),
+    ("codes", np.full((2, 6, 2), 0.5), r"unrounded codes\[0, 0, 0\] must be 0, not 0.5: node 0"),
+    ("local_codes", np.full((2, 6, 3), np.nan), r"local_codes\[0, 0, 0\] must be finite .* nan"),
+    ("local_codes", np.full((2, 6, 3), 1e6), "must be finite in float16, not 1000000.0"),
+    ("noise_gain", [1.0, -2.0], "unrounded noise_gain must not be negative, not -2.0"),
+    ("noise_gain", [1.0, np.inf], r"unrounded noise_gain\[1\] must be finite in float32, not inf"),
+])
+def test_wrong_unrounded_parameters_are_refused(program: Program, name: str, value: Any,
+                                                message: str) -> None:
+    held = unrounded(program)
+    with pytest.raises(ProgramError, match=message):
+        replace(held, unrounded={**held.unrounded, name: value})
+
+
+def test_unrounded_parameters_are_whole_or_none(program: Program) -> None:
+    held = unrounded(program)
+    with pytest.raises(ProgramError, match=r"must be \['codes', .*\] or nothing, not \['codes'\]"):
+        replace(held, unrounded={"codes": held.unrounded["codes"]})
 
 
 # Real values

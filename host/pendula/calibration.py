@@ -97,7 +97,7 @@ def _probe(program: Program, **parts: IntArray) -> Program:
     """Return a program that is still but for the given parts."""
     nothing = {name: np.zeros_like(getattr(program, name))
                for name in ("codes", "local_codes", "coupling_gain", "local_gains", "noise_gain")}
-    return replace(program, **(nothing | parts))
+    return replace(program, unrounded={}, **(nothing | parts))
 
 
 def _forces_val(device: AbstractDevice, probe: Program, states: IntArray, s: int) -> RealArray:

@@ -425,7 +425,7 @@ class Backend:
 
 BACKENDS: dict[str, Backend] = {
     "float": Backend("pendula.twin.float_device", "FloatDevice",
-                     options=("functions", "noise", "states", "halvings")),
+                     options=("functions", "noise", "states", "halvings", "parameters")),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
     "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim",
                      ("lanes", "jitter", "fabric", "fold")),

@@ -88,7 +88,7 @@ class Mismatch:
                   for name, (_, width) in spec.columns.items()}
         gains = self._factors(rng, spec.segments, 1 + M)[:program.segments]
         return replace(
-            program, spec=wide, tables=tables,
+            program, spec=wide, tables=tables, unrounded={},
             codes=_whole(program.codes * coupling * coupling_share, wide.code),
             local_codes=_whole(program.local_codes * local * local_share, wide.local_code),
             coupling_gain=_whole(program.coupling_gain * gains[:, 0] / coupling_share, spec.gain),

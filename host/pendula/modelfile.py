@@ -1,7 +1,8 @@
 """The model file: a program in safetensors, with one JSON document as metadata.
 
 Everything is data: nothing in a file is executed, and every number is checked on loading. Equal
-programs with equal provenance give equal bytes.
+programs with equal provenance give equal bytes. The real parameters that codes were rounded from
+may be in a file or not; couplings of absent edges are left out of them.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from pendula.contract.digest import canonical_json
 from pendula.contract.memory import STEPS_BITS
 from pendula.errors import ContractError, ModelFileError, ProgramError
 from pendula.files import replacing
-from pendula.program import Program, check_array
+from pendula.program import UNROUNDED, Program, check_array
 
 __all__ = ["FORMAT_VERSION", "MAX_FILE_BYTES", "SUFFIX", "load", "save", "shipped_models"]
 
@@ -33,8 +34,9 @@ SUFFIX = ".pendula"
 
 _METADATA = "pendula"        # the one metadata entry, so that the header has one spelling
 _TABLE = "table."            # prefix of the tensors that hold columns of the table memory
+_UNROUNDED = "unrounded"     # their digest in the document, and prefix of the tensors
 _SAFETENSORS_DTYPES = {"int8": "I8", "int16": "I16", "int32": "I32", "uint8": "U8",
-                       "uint16": "U16", "uint32": "U32"}
+                       "uint16": "U16", "uint32": "U32", "float16": "F16", "float32": "F32"}
 
 Layout = dict[str, tuple[tuple[int, ...], str]]
 """Tensor name to shape and NumPy dtype."""
@@ -66,7 +68,29 @@ def _layout(spec: ArraySpec, segments: int) -> Layout:
     }
 
 
+def _unrounded_layout(spec: ArraySpec, segments: int, edges: int) -> Layout:
+    """Return what the tensors of real parameters must be: couplings are those of edges alone."""
+    shapes = {"codes": (segments, edges), "noise_gain": (segments,),
+              "local_codes": (segments, spec.nodes, len(spec.physics.basis))}
+    return {f"{_UNROUNDED}.{name}": (shapes[name], dtype) for name, dtype in UNROUNDED.items()}
+
+
 # Saving
+
+def _digest_of(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(f"{name}{tensor.shape}{tensor.dtype.str}".encode())
+        sha.update(tensor.tobytes())
+    return sha.hexdigest()
+
+
+def _unrounded_tensors(program: Program) -> dict[str, npt.NDArray[Any]]:
+    present = np.array(program.graph.mask, dtype=bool)
+    return {f"{_UNROUNDED}.{name}": np.ascontiguousarray(
+                values[:, present] if name == "codes" else values)
+            for name, values in program.unrounded.items()}
+
 
 def _checksum(document: Mapping[str, Any]) -> str:
     rest = {name: value for name, value in document.items() if name != "checksum"}
@@ -87,6 +111,8 @@ def _document(program: Program) -> dict[str, Any]:
         "provenance": program.provenance,
         "digest": program.digest,
     }
+    if program.unrounded:
+        document[_UNROUNDED] = _digest_of(_unrounded_tensors(program))
     return document | {"checksum": _checksum(document)}
 
 
@@ -108,6 +134,7 @@ def save(program: Program, path: str | os.PathLike[str]) -> None:
     arrays = program.arrays()
     tensors = {name: arrays[name].astype(dtype, order="C")      # as safetensors reads memory
                for name, (_, dtype) in _layout(program.spec, program.segments).items()}
+    tensors |= _unrounded_tensors(program)
     try:
         metadata = canonical_json(_document(program)).decode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -177,16 +204,20 @@ def _read(file: safe_open) -> Program:
     with _blame("spec"):
         spec = ArraySpec.from_description(document["spec"])
     segments = _integer("segments", document["segments"])
-    arrays = _read_tensors(file, _layout(spec, segments))
+    layout = _layout(spec, segments)
+    _check_names(file, {*layout, *(_unrounded_layout(spec, segments, 0)
+                                   if _UNROUNDED in document else ())})
+    arrays = _read_tensors(file, layout)
     with _blame("mask"):
         mask = check_array("mask", arrays.pop("mask"), (spec.nodes, len(spec.offsets)),
                            Interval(0, 1))
         graph = OffsetGraph(spec.nodes, spec.offsets, tuple(map(tuple, mask.astype(bool).tolist())))
     tables = {name: arrays.pop(_TABLE + name) for name in spec.columns}
+    unrounded = _read_unrounded(file, document, spec, mask) if _UNROUNDED in document else {}
     with _blame("program"):
         program = Program(
             spec=spec, graph=graph, tables=tables, image_shape=_read_image_shape(document),
-            provenance=_mapping("provenance", document["provenance"]),
+            provenance=_mapping("provenance", document["provenance"]), unrounded=unrounded,
             **arrays, **_read_scalars(document))
     if program.digest != document["digest"]:
         raise ModelFileError("digest", f"must be {program.digest} for the tensors in the file, "
@@ -218,7 +249,7 @@ def _read_document(metadata: Mapping[str, str]) -> dict[str, Any]:
                                          f"{document.get('contract')!r}: train the model again")
     expected = {"version", "contract", "spec", "segments", "scalars", "image_shape", "provenance",
                 "digest", "checksum"}
-    if set(document) != expected:
+    if set(document) - {_UNROUNDED} != expected:
         raise ModelFileError("metadata", f"must have exactly the fields {sorted(expected)}, "
                                          f"not {sorted(document)}")
     if document["checksum"] != _checksum(document):
@@ -262,12 +293,15 @@ def _read_image_shape(document: Mapping[str, Any]) -> tuple[int, int] | None:
     return _integer("image_shape", shape[0]), _integer("image_shape", shape[1])
 
 
-def _read_tensors(file: safe_open, layout: Layout) -> dict[str, npt.NDArray[Any]]:
-    """Return the tensors, refusing any of another name, dtype or shape before it is read."""
+def _check_names(file: safe_open, expected: set[str]) -> None:
     names = set(file.keys())
-    for name in sorted(names ^ set(layout)):
+    for name in sorted(names ^ expected):
         raise ModelFileError(name, "must not be in the file" if name in names
                              else "must be in the file, but is missing")
+
+
+def _read_tensors(file: safe_open, layout: Layout) -> dict[str, npt.NDArray[Any]]:
+    """Return the tensors, refusing any of another dtype or shape before it is read."""
     for name, (shape, dtype) in layout.items():
         found = file.get_slice(name)
         if found.get_dtype() != _SAFETENSORS_DTYPES[dtype]:
@@ -276,3 +310,17 @@ def _read_tensors(file: safe_open, layout: Layout) -> dict[str, npt.NDArray[Any]
         if tuple(found.get_shape()) != shape:
             raise ModelFileError(name, f"must have shape {shape}, not {tuple(found.get_shape())}")
     return {name: np.asarray(file.get_tensor(name)) for name in layout}
+
+
+def _read_unrounded(file: safe_open, document: Mapping[str, Any], spec: ArraySpec,
+                    mask: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Return the real parameters, couplings of absent edges put back as zeros."""
+    layout = _unrounded_layout(spec, document["segments"], int(mask.sum()))
+    tensors = _read_tensors(file, layout)
+    if (found := _digest_of(tensors)) != document[_UNROUNDED]:
+        raise ModelFileError(_UNROUNDED, f"must be {found} for the tensors in the file, "
+                                         f"not {document[_UNROUNDED]!r}")
+    of_edges = tensors[f"{_UNROUNDED}.codes"]
+    codes = np.zeros((len(of_edges), *mask.shape), of_edges.dtype)
+    codes[:, mask.astype(bool)] = of_edges
+    return {name: tensors[f"{_UNROUNDED}.{name}"] for name in UNROUNDED} | {"codes": codes}

@@ -4,7 +4,8 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,15 @@ from pendula.contract.step import PIXEL_HI, PIXEL_OFFSET_F_BITS, InitialState, p
 from pendula.contract.tables import build_tables
 from pendula.errors import ProgramError
 
-__all__ = ["IntArray", "PixelMap", "Program", "check_array", "pixel_map", "random_program"]
+__all__ = ["UNROUNDED", "Coefficients", "IntArray", "PixelMap", "Program", "check_array",
+           "pixel_map", "random_program"]
 
 IntArray = npt.NDArray[np.int64]
+RealArray = npt.NDArray[np.float64]
+
+UNROUNDED: Mapping[str, str] = MappingProxyType({
+    "codes": "float16", "local_codes": "float16", "noise_gain": "float32"})
+"""Fields of a program that :attr:`Program.unrounded` may hold, and their dtypes there."""
 
 _PIXEL_GAIN = get_register(RegisterName.PIXEL_GAIN).interval
 _PIXEL_OFFSET = get_register(RegisterName.PIXEL_OFFSET).interval
@@ -51,6 +58,42 @@ def check_array(name: str, value: Any, shape: tuple[int, ...], within: Interval)
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array
+
+
+def _check_reals(name: str, value: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Return `value` as a read-only array of the dtype that :data:`UNROUNDED` names."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise ProgramError(f"unrounded {name} must hold real numbers, not {array.dtype}")
+    if array.shape != shape:
+        raise ProgramError(f"unrounded {name} must have shape {shape}, not {array.shape}")
+    with np.errstate(over="ignore"):
+        kept = array.astype(UNROUNDED[name])
+    bad = np.argwhere(~np.isfinite(kept))
+    if len(bad):
+        index = tuple(int(i) for i in bad[0])
+        raise ProgramError(f"unrounded {name}{list(index)} must be finite in {kept.dtype}, "
+                           f"not {array[index]}")
+    kept.setflags(write=False)
+    return kept
+
+
+class Coefficients(NamedTuple):
+    """What moves a node in one step, in units of x.
+
+    Parameters
+    ----------
+    coupling_val : array of float, shape (S, N, K)
+        Couplings.
+    local_val : array of float, shape (S, N, M)
+        Coefficients of the local terms.
+    noise_val : array of float, shape (S,)
+        Standard deviation of the noise.
+    """
+
+    coupling_val: RealArray
+    local_val: RealArray
+    noise_val: RealArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,6 +130,10 @@ class Program:
         Rows and columns of the visible nodes as a picture.
     provenance : dict
         Where the program comes from (data hash, rule, seed, metrics); not part of the digest.
+    unrounded : mapping of str to array of float, optional
+        The real numbers that training rounded to ``codes``, ``local_codes`` and ``noise_gain``, in
+        the units of those: all three (:data:`UNROUNDED`), or none. The array does not take them,
+        nor does the digest; ``float://?parameters=real`` does.
 
     Raises
     ------
@@ -110,6 +157,7 @@ class Program:
     tables: Mapping[str, IntArray] = field(default_factory=dict)
     image_shape: tuple[int, int] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    unrounded: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         spec, segments = self.spec, np.size(self.steps)
@@ -142,17 +190,32 @@ class Program:
         if self.initial not in tuple(InitialState):
             raise ProgramError(f"initial must be an InitialState, not {self.initial!r}")
         object.__setattr__(self, "initial", InitialState(self.initial))
-        self._check_edges()
+        self._check_edges("codes", self.codes)
         self._check_tables()
         self._check_image_shape()
+        self._check_unrounded()
 
-    def _check_edges(self) -> None:
+    def _check_edges(self, name: str, codes: npt.NDArray[Any]) -> None:
         absent = ~np.array(self.graph.mask, dtype=bool)
-        bad = np.argwhere((self.codes != 0) & absent)
+        bad = np.argwhere((codes != 0) & absent)
         if len(bad):
             s, i, k = (int(v) for v in bad[0])
-            raise ProgramError(f"codes[{s}, {i}, {k}] must be 0, not {self.codes[s, i, k]}: "
+            raise ProgramError(f"{name}[{s}, {i}, {k}] must be 0, not {codes[s, i, k]}: "
                                f"node {i} has no edge with offset {self.spec.offsets[k]}")
+
+    def _check_unrounded(self) -> None:
+        if not self.unrounded:
+            return
+        if set(self.unrounded) != set(UNROUNDED):
+            raise ProgramError(f"unrounded must be {list(UNROUNDED)} or nothing, "
+                               f"not {list(self.unrounded)}")
+        checked = {name: _check_reals(name, self.unrounded[name], getattr(self, name).shape)
+                   for name in UNROUNDED}
+        self._check_edges("unrounded codes", checked["codes"])
+        if checked["noise_gain"].min() < 0:
+            raise ProgramError("unrounded noise_gain must not be negative, "
+                               f"not {checked['noise_gain'].min()}")
+        object.__setattr__(self, "unrounded", checked)
 
     def _check_tables(self) -> None:
         spec = self.spec
@@ -204,23 +267,45 @@ class Program:
 
     # Real values, for float models and reports
 
-    @property
-    def coupling_val(self) -> npt.NDArray[np.float64]:
-        """Coupling a step, in units of x; shape (S, N, K)."""
-        gain_val = self.coupling_gain[:, None, None] * self.spec.coupling_term.unit_val
-        return np.asarray(self.codes * gain_val, dtype=np.float64)
+    def coefficients(self, *, real: bool = False) -> Coefficients:
+        """Return what moves a node in one step.
 
-    @property
-    def local_val(self) -> npt.NDArray[np.float64]:
-        """Local coefficients a step; shape (S, N, M)."""
+        Parameters
+        ----------
+        real : bool
+            What training rounded (`unrounded`), instead of what codes and gains stand for.
+
+        Raises
+        ------
+        ProgramError
+            If the program does not hold that.
+        """
+        if real and not self.unrounded:
+            raise ProgramError("program must hold the real parameters that its codes were rounded "
+                               "from, not codes alone: train it again")
+        codes, local_codes, noise_gain = (
+            (self.unrounded if real else self.__dict__)[name] for name in UNROUNDED)
         units = np.array([term.unit_val for term in self.spec.local_terms])
-        gains_val = (self.local_gains * units)[:, None, :]
-        return np.asarray(self.local_codes * gains_val, dtype=np.float64)
+        coupling_unit_val = self.coupling_gain * self.spec.coupling_term.unit_val
+        return Coefficients(*(np.asarray(value, np.float64) for value in (
+            codes * coupling_unit_val[:, None, None],
+            local_codes * (self.local_gains * units)[:, None, :],
+            noise_gain * self.spec.noise_term.unit_val)))
 
     @property
-    def noise_val(self) -> npt.NDArray[np.float64]:
+    def coupling_val(self) -> RealArray:
+        """Coupling a step, in units of x; shape (S, N, K)."""
+        return self.coefficients().coupling_val
+
+    @property
+    def local_val(self) -> RealArray:
+        """Local coefficients a step; shape (S, N, M)."""
+        return self.coefficients().local_val
+
+    @property
+    def noise_val(self) -> RealArray:
         """Standard deviation of the noise a step; shape (S,)."""
-        return np.asarray(self.noise_gain * self.spec.noise_term.unit_val, dtype=np.float64)
+        return self.coefficients().noise_val
 
     @property
     def initial_val(self) -> float:

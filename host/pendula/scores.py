@@ -145,7 +145,7 @@ def frozen_program(program: Program, seed: int) -> Program:
     for segment in codes:
         segment[present] = rng.permutation(segment[present])
     local_codes = rng.permuted(local_codes, axis=1)
-    return replace(program, codes=codes, local_codes=local_codes,
+    return replace(program, codes=codes, local_codes=local_codes, unrounded={},
                    provenance={"rule": "frozen at random", "seed": seed})
 
 

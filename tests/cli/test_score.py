@@ -66,6 +66,8 @@ def test_a_frozen_array_has_the_same_codes_elsewhere():
         assert not np.array_equal(before, after)
         assert np.array_equal(np.sort(before[present]), np.sort(after[present]))
     assert np.array_equal(np.sort(program.local_codes, axis=1), np.sort(frozen.local_codes, axis=1))
+    assert program.unrounded
+    assert not frozen.unrounded         # they would be what was learnt
 
 
 @pytest.mark.parametrize(("values", "arguments", "text"), [

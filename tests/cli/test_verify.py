@@ -10,6 +10,7 @@ from pendula.device import open_device
 from pendula.errors import MissingExtraError
 from pendula.modelfile import save
 from relaxing import relaxing_program
+from rounding import unrounded
 
 
 def run(*arguments):
@@ -19,16 +20,17 @@ def run(*arguments):
 
 @pytest.fixture
 def path(tmp_path):
-    save(relaxing_program("kuramoto"), tmp_path / "m.pendula")
+    save(unrounded(relaxing_program("kuramoto"), 0.3), tmp_path / "m.pendula")
     return tmp_path / "m.pendula"
 
 
 def test_agreement_exits_with_zero(path):
     code, out, err = run(path, "-n", 200, "--rungs", "steps,parameters,states,integers")
     assert (code, err) == (0, "")
-    assert "All rungs agree that must, of 3 that were run." in out
+    assert "All rungs agree that must, of 4 that were run." in out
     assert re.search(r"^steps +costs: laws differ", out, re.MULTILINE)
-    assert re.search(r"^parameters +not run: the file holds codes alone", out, re.MULTILINE)
+    assert re.search(r"^parameters +agrees: .*; couplings are off by .*% of the error", out,
+                     re.MULTILINE)
     assert re.search(r"^integers +agrees: mean shifts .* all \d+ forces equal", out, re.MULTILINE)
 
 
@@ -56,6 +58,14 @@ def test_missing_tool_exits_with_two_where_it_was_asked_for(path, monkeypatch):
     code, out, _ = run(path, "-n", 50, "--rungs", "integers,pysim")
     assert code == 2
     assert re.search(r"^pysim +not run: pysim:// needs amaranth$", out, re.MULTILINE)
+
+
+def test_codes_alone_exit_with_two_where_parameters_were_asked_for(tmp_path):
+    save(relaxing_program(), tmp_path / "m.pendula")
+    code, out, _ = run(tmp_path / "m.pendula", "-n", 50, "--rungs", "parameters,tables")
+    assert code == 2
+    assert "All rungs agree that must, of 1 that were run; not run: parameters." in out
+    assert re.search(r"^parameters +not run: the file holds codes alone", out, re.MULTILINE)
 
 
 def test_json(path):

@@ -79,6 +79,8 @@ def test_a_whole_program_draws_the_mixture() -> None:
     assert program.spec.code_bits == 4
     assert program.provenance["rule"] == "force-matching, online"
     assert program.provenance["device"] == "twin://"
+    off = np.abs(program.unrounded["codes"] - program.codes)
+    assert 0.25 < off.max() <= 0.501        # to the nearest code, but for float16
     images, drawn = MIXTURE.load(), run(program)
     found = energy_distance(drawn, images.held_out)
     control = energy_distance(linear_gaussian(images.train, 1000, np.random.default_rng(0)),
@@ -123,3 +125,4 @@ def test_rounding_reaches_every_coefficient() -> None:
         gain * term.unit_val for gain, term in zip(found.local_gains, spec.local_terms)])
     assert (np.abs(found.coefficients - coefficients) <= units / 2 * (1 + 1e-9)).all()
     assert np.abs(found.codes).max() == spec.code.hi
+    np.testing.assert_allclose(found.unrounded * units, coefficients)

@@ -58,6 +58,9 @@ def test_codes_and_gains_fit_and_the_excess_is_true(seed: int, size: float) -> N
     assert (found.local_gains <= SPEC.gain.hi).all()
     np.testing.assert_allclose(found.coefficients, values(
         found.codes, found.local_codes, found.coupling_gain, found.local_gains))
+    couplings, local = np.split(found.unrounded, [COUPLINGS], axis=1)
+    np.testing.assert_allclose(fit.coefficients, values(
+        couplings, local, found.coupling_gain, found.local_gains))
     off = found.coefficients - fit.coefficients
     np.testing.assert_allclose(found.excess, np.einsum("if,ifg,ig->i", off, fit.gram, off))
 

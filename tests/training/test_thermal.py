@@ -51,6 +51,22 @@ def test_forces_are_the_slope_of_the_potential(couplings: Couplings) -> None:
     np.testing.assert_allclose(found[1], coupled, atol=1e-12)
 
 
+def test_the_program_keeps_what_was_learnt(couplings: Couplings) -> None:
+    program = thermal_program(couplings, GRAPH, VISIBLE, CONSTANTS, largest=0.5)
+    rounded, real = program.coefficients(), program.coefficients(real=True)
+    node, edge = np.nonzero(np.array(GRAPH.mask))
+    bonds = -CONSTANTS.step_val * couplings.bonds[node, node + np.array(GRAPH.offsets)[edge]]
+    np.testing.assert_allclose(real.coupling_val[1, node, edge], bonds, rtol=1e-3)
+    assert not real.coupling_val[0].any()
+    np.testing.assert_allclose(real.local_val[1, :, 2], -CONSTANTS.step_val * couplings.biases,
+                               rtol=1e-3)
+    np.testing.assert_allclose(real.local_val[:, :, 0], -2 * CONSTANTS.step_val, rtol=1e-3)
+    np.testing.assert_allclose(real.noise_val, np.sqrt(2 * CONSTANTS.temperature_val
+                                                       * CONSTANTS.step_val), rtol=1e-6)
+    largest = np.abs(bonds).max()           # the codes end at half of it
+    assert np.abs(rounded.coupling_val).max() < 0.51 * largest < np.abs(real.coupling_val).max()
+
+
 @pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
 def test_both_directions_of_a_bond_are_rounded_alike(couplings, rounding) -> None:
     program = thermal_program(couplings, GRAPH, VISIBLE, CONSTANTS, rounding=rounding, seed=3)

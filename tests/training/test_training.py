@@ -14,6 +14,7 @@ from pendula.modelfile import load, save
 from pendula.program import Program
 from pendula.training import Preset, get_preset, train
 from pendula.training.data import FloatArray, Images
+from pendula.training.force_matching import schedule
 
 QUICK = replace(get_preset("digits"), segments=4, steps=5, draws=1)
 
@@ -103,6 +104,11 @@ def test_the_program_is_complete_and_says_where_it_comes_from() -> None:
     np.testing.assert_allclose(program.initial_val, QUICK.spread_val, rtol=1e-3)
     assert program.image_shape == (8, 8)
     assert np.abs(program.codes).max() == 7
+    rounded, real = program.coefficients(), program.coefficients(real=True)
+    assert np.corrcoef(rounded.coupling_val.ravel(), real.coupling_val.ravel())[0, 1] > 0.9
+    assert np.corrcoef(rounded.local_val.ravel(), real.local_val.ravel())[0, 1] > 0.99
+    stretches = schedule(QUICK)
+    np.testing.assert_allclose(real.noise_val, [one.sigma_val for one in stretches], rtol=1e-6)
     source = program.provenance
     assert source["rule"] == "force matching with feedback"
     assert source["seed"] == 5

@@ -17,10 +17,11 @@ from pendula.contract.numbers import Overflow
 from pendula.contract.physics import FUNCTIONS, ONE, STATE
 from pendula.contract.step import PIXEL_HI, PIXEL_OFFSET_F_BITS, pixel_shift
 from pendula.device import open_device
-from pendula.errors import UrlError
+from pendula.errors import ProgramError, UrlError
 from pendula.program import Program, random_program
 from pendula.twin.float_device import FloatDevice, real_function
 from pendula.twin.twin_device import TwinDevice
+from rounding import unrounded
 from strategies import programs
 
 RealArray = npt.NDArray[np.float64]
@@ -41,17 +42,18 @@ def evaluate(name: str, x: float) -> float:
     return max(-reach, min(reach, FUNCTIONS[name].evaluate(x)))
 
 
-def force(program: Program, segment: int, node: int, x: Sequence[float]) -> float:
+def force(program: Program, segment: int, node: int, x: Sequence[float], *,
+          real: bool = False) -> float:
     """Return the drift of one node by the equation, one edge after the other."""
-    spec, physics = program.spec, program.spec.physics
+    spec, physics, held = program.spec, program.spec.physics, program.coefficients(real=real)
     total = 0.0
     for k, offset in enumerate(spec.offsets):
         if 0 <= node + offset < spec.nodes:
             edge = sum((evaluate(physics.u[r], x[node]) if physics.u else 1.0)
                        * evaluate(physics.v[r], x[node + offset]) for r in range(physics.rank))
-            total += program.coupling_val[segment, node, k] * edge
+            total += held.coupling_val[segment, node, k] * edge
     for m, name in enumerate(physics.basis):
-        total += program.local_val[segment, node, m] * evaluate(name, x[node])
+        total += held.local_val[segment, node, m] * evaluate(name, x[node])
     return total
 
 
@@ -101,6 +103,34 @@ def test_with_the_programs_tables_forces_are_the_twins(physics: str, data: st.Da
     expected = twin.forces(states) * spec.force_unit_val
     found = loaded(program, "tables").forces(states)
     assert np.allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@every_physics
+def test_real_parameters_run_instead_of_codes(physics: str) -> None:
+    program = unrounded(random_program(
+        ArraySpec(physics=PHYSICS[physics], nodes=9, offsets=(-2, 1)), np.random.default_rng(1)),
+        noise=1.5)
+    states = np.random.default_rng(2).integers(-9999, 9999, (4, 9))
+    rounded, real = (loaded(program, parameters=parameters).forces(states, segment=1)
+                     for parameters in ("codes", "real"))
+    expected = [[force(program, 1, node, x, real=True) for node in range(9)]
+                for x in program.states_val(states)]
+    np.testing.assert_allclose(real, expected, rtol=1e-9)
+    assert np.abs(real - rounded).max() > 1e-5
+
+
+def test_real_noise_gains_are_taken() -> None:
+    program = unrounded(free_walk("quartic"), 0, noise=2.0)
+    values = [loaded(program, parameters=parameters).sample(500, seed=1).values
+              for parameters in ("codes", "real")]
+    np.testing.assert_allclose(values[1], 2 * values[0])    # no term but the noise
+
+
+def test_programs_of_codes_alone_do_not_run_with_real_parameters() -> None:
+    with pytest.raises(ProgramError, match="must hold the real parameters"):
+        loaded(free_walk("quartic"), parameters="real")
+    with pytest.raises(UrlError, match="parameters must be codes or real, not 'true'"):
+        open_device("float://?parameters=true")
 
 
 def test_functions_are_checked() -> None:

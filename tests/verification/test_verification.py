@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from pendula import verification
 from pendula.contract import InitialState
 from pendula.device import open_device
 from pendula.errors import LinkDownError, MissingExtraError, ProgramError
-from pendula.verification import LADDER, Kind, verify
+from pendula.verification import RUNGS, Kind, build_ladder, verify
 from reference_systems import louder, well
 from relaxing import relaxing_program
+from rounding import unrounded
 
 COUNT = 200
 LAWS = ["tables", "noise", "states", "integers"]
+LADDER = build_ladder(real=True)
 URLS = {rung.name: rung.url for rung in LADDER}
 
 
@@ -42,13 +45,12 @@ def shift_of(result):
 
 @pytest.mark.parametrize("physics", ["quartic", "kuramoto", "ising"])
 def test_sound_ladder(physics):
-    program = relaxing_program(physics)
+    program = unrounded(relaxing_program(physics), 0.3)
     found = run(program, "half-steps", "steps", "parameters", *LAWS, device="twin://")
     agrees = {result.rung.name: result.agrees for result in found.results}
     assert found.different is None
-    assert all(agrees[name] for name in [*LAWS, "device"])
-    assert agrees["parameters"] is None
-    assert found.verdict == "All rungs agree that must, of 7 that were run."
+    assert all(agrees[name] for name in ["parameters", *LAWS, "device"])
+    assert found.verdict == "All rungs agree that must, of 8 that were run."
     shares = {result.rung.name: result.share or 0.0 for result in found.results}
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["steps"] > 0.5         # a step halves the distance from zero: far from small
@@ -149,25 +151,59 @@ def test_what_cannot_run_is_listed_and_is_no_pass(monkeypatch, error):
 
 
 def test_slow_devices_run_the_ends_of_a_program():
-    program = relaxing_program()
+    program = unrounded(relaxing_program())
     for rung in LADDER:
         if rung.segments:
             short = verification._shortened(program, rung.segments)
             assert short.total_steps == 2
             assert np.array_equal(short.codes, program.codes)
-    longer = replace(program, spec=replace(program.spec, segments=5), steps=np.arange(1, 6), **{
+    longer = replace(program, unrounded={}, spec=replace(program.spec, segments=5),
+                     steps=np.arange(1, 6), **{
         name: np.concatenate([getattr(program, name)] * 3)[:5] for name in (
             "codes", "local_codes", "coupling_gain", "local_gains", "noise_gain")})
     short = verification._shortened(longer, 1)
     assert np.array_equal(short.noise_gain, longer.noise_gain[[0, 4]])
 
 
-def test_training_leaves_a_figure_of_the_codes():
-    rows = [{"power": 2.0, "excess": 0.01}, {"power": 1.0, "excess": 0.015}]
-    program = replace(relaxing_program(), provenance={"segments": rows})
-    finding = run(program, "parameters").results[0].finding
-    assert "added 1 % of the force's mean square" in finding
-    assert "no law" in run(relaxing_program(), "parameters").results[0].finding
+# Codes
+
+def test_codes_that_change_the_law_cost_and_break_nothing():
+    program = relaxing_program()
+    off = np.zeros_like(program.local_codes)
+    off[:, :, 0] = 60                   # the real node relaxes more slowly
+    held = unrounded(program, 0)
+    held = replace(held, unrounded={**held.unrounded, "local_codes": program.local_codes + off})
+    found = run(held, "steps", "parameters", *LAWS)
+    assert found.different is None
+    assert [result.agrees for result in found.results[1:]] == [False, True, True, True, True]
+    parameters = found.results[1]
+    assert parameters.finding.startswith("laws differ in ")
+    assert shift_of(parameters).spread < -0.1          # the codes hold it tighter
+    assert parameters.share is not None
+    assert parameters.share > 0.1
+
+
+def test_codes_that_lost_nothing_add_nothing():
+    found = run(unrounded(relaxing_program(), 0), "parameters").results[0]
+    assert found.agrees
+    assert shift_of(found).apart_sd == 0
+    assert "couplings are off by 0 codes" in found.finding
+
+
+def test_steps_and_parameters_meet_where_laws_are_added_up():
+    rungs = [rung for rung in LADDER if rung.kind is not Kind.BITS]
+    for before, after in pairwise(rungs):
+        assert after.against == before.url
+    assert "parameters=real" in rungs[1].url
+    assert "parameters=real" not in rungs[2].url
+
+
+def test_files_of_codes_alone_leave_the_rung_out():
+    found = run(relaxing_program(), "steps", "parameters", "tables")
+    assert [result.agrees for result in found.results] == [True, None, True]
+    assert "train the model again" in found.results[1].finding
+    assert [result.rung.name for result in found.missing] == ["parameters"]
+    assert found.verdict.endswith("of 2 that were run; not run: parameters.")
 
 
 def test_result_is_plain_data():
@@ -179,7 +215,9 @@ def test_result_is_plain_data():
 
 
 def test_kinds():
-    assert [rung.name for rung in LADDER if rung.kind is Kind.COST] == ["half-steps", "steps"]
+    costs = [rung.name for rung in LADDER if rung.kind is Kind.COST]
+    assert costs == ["half-steps", "steps", "parameters"]
+    assert [rung.name for rung in build_ladder(real=False)] == [*RUNGS]
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -10,7 +10,7 @@ from pendula import modelfile
 from pendula.cli.common import check_folder, emit, json_option, progress_bar
 from pendula.extras import import_extra
 from pendula.program import Program
-from pendula.verification import LADDER, Kind, Result, Verification, choose, verify
+from pendula.verification import RUNGS, Kind, Result, Verification, choose, verify
 
 __all__ = ["command"]
 
@@ -23,7 +23,7 @@ EXIT_MISSING = 2
 @click.option("--device", "url", metavar="URL", default="",
               help="A further device whose bits must be the twin's, such as a board.")
 @click.option("--rungs", metavar="NAMES", help="Rungs to run, with commas between; all without it: "
-              + ", ".join(rung.name for rung in LADDER) + ".")
+              + ", ".join(RUNGS) + ".")
 @click.option("-n", "--count", type=int, default=500, show_default=True,
               help="Number of samples of each law.")
 @click.option("--seed", type=int, default=0, show_default=True, help="64-bit seed of the noise.")
@@ -34,11 +34,11 @@ def command(model: str, url: str, rungs: str | None, count: int, seed: int, repo
             as_json: bool) -> int:
     """Verify MODEL, a file or a shipped model, from its equations down to gateware.
 
-    Each rung of the ladder changes one thing: the length of steps, tables for functions, the
-    array's noise, rounded states, integers, then Amaranth's simulator, compiled gateware, the cells
-    of an FPGA, and a device that you name. Where laws alone can agree, both sides share their
-    noise, so that the rung's own shift of the law is measured. Where bits must agree, the first
-    sample, step and node that differ are named.
+    Each rung of the ladder changes one thing: the length of steps, codes for real parameters (where
+    the file holds them), tables for functions, the array's noise, rounded states, integers, then
+    Amaranth's simulator, compiled gateware, the cells of an FPGA, and a device that you name. Where
+    laws alone can agree, both sides share their noise, so that the rung's own shift of the law is
+    measured. Where bits must agree, the first sample, step and node that differ are named.
 
     Exit code: 0 all rungs agree that must; 1 one does not; 2 one that was asked for by name could
     not run. What tools are missing for is listed as not run.
@@ -54,7 +54,7 @@ def command(model: str, url: str, rungs: str | None, count: int, seed: int, repo
             import_extra(library, "report")
     program = modelfile.load(model)
     names = rungs.split(",") if rungs else None
-    with progress_bar("Verifying", len(choose(names, url))) as progress:
+    with progress_bar("Verifying", len(choose(program, names, url))) as progress:
         found = verify(program, count=count, seed=seed, device=url, rungs=names, progress=progress)
     if report:
         options = [*(["--device", url] if url else []), *(["--rungs", rungs] if rungs else []),
@@ -90,8 +90,8 @@ def _write_report(path: Path, program: Program, found: Verification, again: str)
         title="The ladder", header=("rung", "adds", "device", "verdict", "figure", "time"),
         rows=[(one.rung.name, one.rung.adds, one.url, _mark(one), one.finding,
                f"{one.seconds:.1f} s") for one in found.results],
-        note="Each rung is compared with the one above it, gateware with twin://. Steps are the "
-             "model's own: what they cost is shown, and is no fault.")
+        note="Each rung is compared with the one above it, gateware with twin://. Steps and codes "
+             "are the model's own: what they cost is shown, and is no fault.")
     laws = [one for one in found.results if one.shift]
     shifts = Table(
         title="What each rung adds", header=(

@@ -26,6 +26,8 @@ def assemble(preset: Preset, spec: ArraySpec, graph: OffsetGraph, shape: tuple[i
              found: list[Quantised], provenance: dict[str, Any]) -> Program:
     """Return the program that runs the codes of a preset's segments, one after another."""
     noise_unit, stretches = spec.noise_term.unit_val, schedule(preset)
+    noise_gain = np.array([stretch.sigma_val / noise_unit for stretch in stretches])
+    unrounded, K = np.stack([one.unrounded for one in found]), len(spec.offsets)
     return Program(
         spec=spec, graph=graph,
         codes=np.stack([one.codes for one in found]),
@@ -33,8 +35,10 @@ def assemble(preset: Preset, spec: ArraySpec, graph: OffsetGraph, shape: tuple[i
         steps=np.array([stretch.steps for stretch in stretches]),
         coupling_gain=np.array([one.coupling_gain for one in found]),
         local_gains=np.stack([one.local_gains for one in found]),
-        noise_gain=np.array([round(stretch.sigma_val / noise_unit) for stretch in stretches]),
+        noise_gain=np.rint(noise_gain).astype(np.int64),
         visible=np.ones(spec.nodes, dtype=bool),
         initial=InitialState.GAUSSIAN, initial_gain=round(preset.spread_val / noise_unit),
         **pixel_map(spec, -preset.white_val, preset.white_val),
-        image_shape=shape, provenance=provenance)
+        image_shape=shape, provenance=provenance,
+        unrounded={"codes": unrounded[:, :, :K], "local_codes": unrounded[:, :, K:],
+                   "noise_gain": noise_gain})

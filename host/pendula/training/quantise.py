@@ -31,6 +31,8 @@ class Quantised:
         Segment gains of the local terms.
     coefficients : array of float, shape (N, K + M)
         What they stand for.
+    unrounded : array of float, shape (N, K + M)
+        What the codes were rounded from, in units of codes.
     excess : array of float, shape (N,)
         How much the mean squared error of the force grows.
     """
@@ -40,6 +42,7 @@ class Quantised:
     coupling_gain: int
     local_gains: IntArray
     coefficients: FloatArray
+    unrounded: FloatArray
     excess: FloatArray
 
 
@@ -87,7 +90,8 @@ def round_codes(spec: ArraySpec, coefficients: FloatArray) -> Quantised:
     codes = np.clip(np.rint(coefficients / scale), -limits, limits).astype(np.int64)
     return Quantised(codes=codes[:, :K], local_codes=codes[:, K:], coupling_gain=gains[0],
                      local_gains=np.array(gains[1:]), excess=np.zeros(len(codes)),
-                     coefficients=(codes * scale).astype(np.float64))
+                     coefficients=(codes * scale).astype(np.float64),
+                     unrounded=(coefficients / scale).astype(np.float64))
 
 
 def _covering_gain(spec: ArraySpec, term: Term, coefficients: FloatArray) -> int:
@@ -106,6 +110,7 @@ def _with_gains(spec: ArraySpec, fit: Fit, gain: int, local_gains: IntArray) -> 
     codes = _descend(fit, scale, np.array(limits))
     return Quantised(codes=codes[:, :K], local_codes=codes[:, K:], coupling_gain=gain,
                      local_gains=local_gains, coefficients=codes * scale,
+                     unrounded=fit.coefficients / scale,
                      excess=fit.excess(codes * scale))
 
 

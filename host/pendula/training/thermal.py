@@ -69,28 +69,33 @@ def thermal_program(couplings: Couplings, graph: OffsetGraph, visible: npt.NDArr
     spec = ArraySpec(physics=QUARTIC, nodes=graph.nodes, offsets=graph.offsets,
                      code_bits=code_bits)
     dt = constants.step_val
-    codes, gain = _bond_codes(spec, graph, couplings.bonds, dt, largest, rounding, seed)
+    codes, gain, wanted = _bond_codes(spec, graph, couplings.bonds, dt, largest, rounding, seed)
     nodes, hi = spec.nodes, spec.local_code.hi
     unit_x, unit_x3, unit_1 = (term.unit_val for term in spec.local_terms)
     biggest = max(float(np.abs(couplings.biases).max()), 1e-9)
     bias_gain = max(1, int(np.ceil(biggest * dt / (hi * unit_1))))
-    local = np.zeros((2, nodes, 3), np.int64)
-    local[:, :, 0] = local[:, :, 1] = -hi
-    local[1, :, 2] = -np.rint(couplings.biases * dt / (bias_gain * unit_1))
     gains = [round(2 * dt / (hi * unit_x)), round(4 * dt / (hi * unit_x3)), bias_gain]
+    local = np.zeros((2, nodes, 3))
+    local[:, :, :2] = -2 * dt / (gains[0] * unit_x), -4 * dt / (gains[1] * unit_x3)
+    local[1, :, 2] = -couplings.biases * dt / (bias_gain * unit_1)
     sigma_val = np.sqrt(2 * constants.temperature_val * dt)
+    noise_gain = np.full(2, sigma_val / spec.noise_term.unit_val)
     return Program(
-        spec=spec, graph=graph, codes=np.stack([np.zeros_like(codes), codes]), local_codes=local,
+        spec=spec, graph=graph, codes=np.stack([np.zeros_like(codes), codes]),
+        local_codes=np.clip(np.rint(local), -hi, hi).astype(np.int64),
         steps=np.full(2, constants.steps), coupling_gain=np.array([0, gain]),
         local_gains=np.array([gains, gains]),
-        noise_gain=np.full(2, round(float(sigma_val / spec.noise_term.unit_val))),
+        noise_gain=np.rint(noise_gain).astype(np.int64),
         visible=visible, initial=InitialState.ZERO, image_shape=image_shape,
-        **pixel_map(spec, -white_val, white_val), provenance=provenance or {})
+        **pixel_map(spec, -white_val, white_val), provenance=provenance or {},
+        unrounded={"codes": np.stack([np.zeros_like(wanted), wanted]), "local_codes": local,
+                   "noise_gain": noise_gain})
 
 
 def _bond_codes(spec: ArraySpec, graph: OffsetGraph, bonds: npt.NDArray[np.floating], dt: float,
-                largest: float, rounding: Rounding, seed: int) -> tuple[IntArray, int]:
-    """Return the codes of -J dt, shape (N, K), and their gain."""
+                largest: float, rounding: Rounding, seed: int
+                ) -> tuple[IntArray, int, FloatArray]:
+    """Return the codes of -J dt, shape (N, K), their gain, and what they are before rounding."""
     unit_val = spec.coupling_term.unit_val
     reach = largest * max(float(np.abs(bonds).max()), 1e-9)
     gain = max(1, round(reach * dt / (spec.code.hi * unit_val)))
@@ -102,9 +107,10 @@ def _bond_codes(spec: ArraySpec, graph: OffsetGraph, bonds: npt.NDArray[np.float
     whole = np.clip(np.floor(wanted + half), -spec.code.hi, spec.code.hi).astype(np.int64)
     mask = np.array(graph.mask)
     node, edge = np.nonzero(mask)
-    codes = np.zeros(mask.shape, np.int64)
-    codes[node, edge] = whole[node, node + np.array(graph.offsets)[edge]]
-    return codes, gain
+    pairs = node, node + np.array(graph.offsets)[edge]
+    codes, unrounded = np.zeros(mask.shape, np.int64), np.zeros(mask.shape)
+    codes[node, edge], unrounded[node, edge] = whole[pairs], wanted[pairs]
+    return codes, gain, unrounded
 
 
 def couplings_of(program: Program, constants: Thermodynamics) -> Couplings:

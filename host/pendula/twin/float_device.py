@@ -72,12 +72,15 @@ class Approximations:
         States rounded to the array's lattice after every step, or real.
     halvings : int
         Times that each step is halved.
+    real : bool
+        The real parameters that training rounded, or those that codes and gains stand for.
     """
 
     tables: bool = True
     noise: str = "own"
     rounded: bool = False
     halvings: int = 0
+    real: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,12 @@ class FloatModel:
     dtype = np.dtype(np.float64)
 
     def __init__(self, program: Program, kind: Approximations) -> None:
-        couplings_val, locals_val = program.coupling_val, program.local_val
+        couplings_val, locals_val, noise_val = program.coefficients(real=kind.real)
         self.program, self._kind = program, kind
         self._parts = 1 << kind.halvings
         self._segments = [
             _Segment(int(steps), bands(couplings_val[s], program.spec.offsets, np.float64),
-                     locals_val[s].T[:, :, None], float(program.noise_val[s]))
+                     locals_val[s].T[:, :, None], float(noise_val[s]))
             for s, steps in enumerate(program.steps)]
         self._functions = {
             column: table_function(program, column) if kind.tables else real_function(name)
@@ -232,6 +235,9 @@ class FloatDevice(BlockDevice):
         ``real``, or ``rounded`` to the array's lattice after every step.
     halvings : str
         Times that each step is cut into halves, along the same Brownian path; up to 4.
+    parameters : str
+        ``codes`` for what codes and gains stand for, ``real`` for what training rounded to them;
+        loading a program without the latter is a ProgramError.
 
     Raises
     ------
@@ -249,19 +255,21 @@ class FloatDevice(BlockDevice):
     exact = False
 
     def __init__(self, url: str, *, functions: str = "tables", noise: str = "own",
-                 states: str = "real", halvings: str = "0", threads: int | None = None,
-                 block: int = BLOCK) -> None:
+                 states: str = "real", halvings: str = "0", parameters: str = "codes",
+                 threads: int | None = None, block: int = BLOCK) -> None:
         for name, (value, known) in {
                 "functions": (functions, ("tables", "exact")),
                 "noise": (noise, ("own", "array", "ideal")),
                 "states": (states, ("real", "rounded")),
-                "halvings": (halvings, tuple("01234"))}.items():
+                "halvings": (halvings, tuple("01234")),
+                "parameters": (parameters, ("codes", "real"))}.items():
             if value not in known:
                 raise UrlError(f"{name} must be {', '.join(known[:-1])} or {known[-1]}, "
                                f"not {value!r}")
         super().__init__(url, threads=threads, block=block)
         self._kind = Approximations(tables=functions == "tables", noise=noise,
-                                    rounded=states == "rounded", halvings=int(halvings))
+                                    rounded=states == "rounded", halvings=int(halvings),
+                                    real=parameters == "real")
 
     def _make_model(self, program: Program) -> FloatModel:
         return FloatModel(program, self._kind)

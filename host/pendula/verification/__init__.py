@@ -24,16 +24,18 @@ from pendula.errors import BuildError, LinkError, MissingExtraError, PendulaErro
 from pendula.metrics.samples import FloatArray
 from pendula.metrics.two_sample import LEAST_SAMPLES, TwoSample, compare_samples
 from pendula.program import IntArray, Program
-from pendula.verification.ladder import LADDER, Kind, Rung
+from pendula.verification.ladder import PARAMETERS, RUNGS, Kind, Rung, build_ladder
 from pendula.verification.shift import Shift, measure_shift
 
-__all__ = ["LADDER", "Kind", "Result", "Rung", "Shift", "Verification", "choose",
+__all__ = ["RUNGS", "Kind", "Result", "Rung", "Shift", "Verification", "build_ladder", "choose",
            "measure_shift", "verify"]
 
 _BIT_SAMPLES = 256          # of devices that run whole programs; a bit that is wrong shows early
 _SHORT_SAMPLES = 2
 _FORCE_STATES = 30          # random states a segment
 _PAIR_NODES = 128           # arrays up to this size have all their covariances tested
+_NO_PARAMETERS = ("the file holds codes alone, so that no law without them can be drawn: "
+                  "train the model again")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -109,8 +111,7 @@ class Verification:
     @property
     def missing(self) -> tuple[Result, ...]:
         """Rungs that were not run though they could be."""
-        return tuple(result for result in self.results
-                     if result.agrees is None and result.rung.kind is not Kind.TRAINING)
+        return tuple(result for result in self.results if result.agrees is None)
 
     @property
     def verdict(self) -> str:
@@ -166,7 +167,7 @@ def verify(program: Program, *, count: int, seed: int, device: str = "",
     MissingExtraError
         If SciPy is missing.
     """
-    chosen = choose(rungs, device)
+    chosen = choose(program, rungs, device)
     if program.initial is InitialState.KEEP:
         raise ProgramError("program must start every sample anew, not keep states: its samples "
                            "have no law of their own")
@@ -186,20 +187,20 @@ def verify(program: Program, *, count: int, seed: int, device: str = "",
         contract_id=CONTRACT_ID, results=tuple(_with_shares(results)), total=run.total())
 
 
-def choose(names: Sequence[str] | None, device: str) -> list[Rung]:
-    """Return the rungs called `names`, or all, in order; the last one if a device is named.
+def choose(program: Program, names: Sequence[str] | None, device: str) -> list[Rung]:
+    """Return a program's rungs called `names`, or all, in order; the last one if a device is named.
 
     Raises
     ------
     ProgramError
         If one is unknown.
     """
-    known = [rung.name for rung in LADDER]
     for name in names or ():
-        if name not in known:
-            raise ProgramError(f"rung must be one of {', '.join(known)}, not {name!r}")
-    wanted = known if names is None else [*names, *(["device"] if device else [])]
-    return [rung for rung in LADDER if rung.name in wanted and (rung.name != "device" or device)]
+        if name not in RUNGS:
+            raise ProgramError(f"rung must be one of {', '.join(RUNGS)}, not {name!r}")
+    wanted = RUNGS if names is None else [*names, *(["device"] if device else [])]
+    return [rung for rung in build_ladder(real=bool(program.unrounded))
+            if rung.name in wanted and (rung.name != "device" or device)]
 
 
 def _with_shares(results: list[Result]) -> list[Result]:
@@ -219,8 +220,8 @@ class _Run:
 
     def climb(self, rung: Rung, url: str) -> Result:
         """Return the verdict on one rung."""
-        if rung.kind is Kind.TRAINING:
-            return Result(rung=rung, url=url, agrees=None, finding=_training_figure(self._program))
+        if rung.name == PARAMETERS and not self._program.unrounded:
+            return Result(rung=rung, url=url, agrees=None, finding=_NO_PARAMETERS)
         try:
             return (self._bits if rung.kind is Kind.BITS else self._law)(rung, url)
         except (MissingExtraError, BuildError, LinkError) as error:
@@ -243,8 +244,11 @@ class _Run:
                               node_pairs=_node_pairs(self._program))
         exact = self._compare_forces(rung, url) if rung.kind is Kind.FORCES else None
         different = law.different or bool(exact and exact.different)
+        finding = _law_finding(law, shift, exact)
+        if rung.name == PARAMETERS:
+            finding = f"{finding}; {_rounding_figure(self._program)}"
         return Result(rung=rung, url=url, agrees=not different, count=self._count, law=law,
-                      shift=shift, exact=exact, finding=_law_finding(law, shift, exact))
+                      shift=shift, exact=exact, finding=finding)
 
     def _samples(self, url: str) -> FloatArray:
         if url not in self._drawn:
@@ -332,7 +336,7 @@ def _shortened(program: Program, segments: int) -> Program:
     ends = ends[(ends < segments) | (ends >= program.segments - segments)]
     arrays = {name: getattr(program, name)[ends] for name in (
         "codes", "local_codes", "coupling_gain", "local_gains", "noise_gain")}
-    return replace(program, steps=np.ones_like(ends), **arrays)
+    return replace(program, steps=np.ones_like(ends), unrounded={}, **arrays)
 
 
 def _bits_finding(exact: Exact, count: int, program: Program, rung: Rung) -> str:
@@ -344,13 +348,8 @@ def _bits_finding(exact: Exact, count: int, program: Program, rung: Rung) -> str
     return f"{compared} integers equal, in {count} samples {whole}, pixels and forces"
 
 
-def _training_figure(program: Program) -> str:
-    """Return what training says that its codes cost the force; the file has no real parameters."""
-    rows = program.provenance.get("segments")
-    stored = "the file holds codes alone, so that no law without them can be drawn"
-    if not isinstance(rows, list) or not all(
-            isinstance(row, dict) and row.get("power") and "excess" in row for row in rows):
-        return stored
-    share = float(np.mean([row["excess"] / row["power"] for row in rows]))
-    return (f"{stored}; in training they added {100 * share:.2g} % of the force's mean square, "
-            "averaged over segments, to its squared error")
+def _rounding_figure(program: Program) -> str:
+    """Return how far the codes of couplings are from what they were rounded from."""
+    off = (program.unrounded["codes"] - program.codes)[:, np.array(program.graph.mask)]
+    return (f"couplings are off by {np.sqrt((off**2).mean()):.2g} codes (root mean square), by "
+            f"{np.abs(off).max():.2g} at most")

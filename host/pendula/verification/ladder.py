@@ -3,17 +3,18 @@
 import enum
 from dataclasses import dataclass
 
-__all__ = ["LADDER", "Kind", "Rung"]
+__all__ = ["PARAMETERS", "RUNGS", "Kind", "Rung", "build_ladder"]
+
+PARAMETERS = "parameters"
 
 
 class Kind(enum.StrEnum):
     """What must agree."""
 
-    COST = "cost"            # nothing: what the step size costs is the model's own affair
-    LAW = "law"              # laws
-    FORCES = "forces"        # forces in integers, and laws
-    BITS = "bits"            # every integer
-    TRAINING = "training"    # nothing: a figure that training left in the file
+    COST = "cost"        # nothing: steps and codes are the model's own, and chosen in training
+    LAW = "law"          # laws
+    FORCES = "forces"    # forces in integers, and laws
+    BITS = "bits"        # every integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +47,38 @@ def _float(**options: str) -> str:
     return "float://?" + "&".join(f"{name}={value}" for name, value in options.items())
 
 
-_QUARTERS = _float(functions="exact", noise="ideal", halvings="2")
-_HALVES = _float(functions="exact", noise="ideal", halvings="1")
 _WHOLE = _float(functions="exact", noise="ideal")
 _TABLES = _float(noise="ideal")
 _NOISE = _float(noise="array")
 _ROUNDED = _float(noise="array", states="rounded")
 
-LADDER = (
-    Rung("half-steps", Kind.COST, "steps twice as long as quarter steps", _HALVES, _QUARTERS),
-    Rung("steps", Kind.COST, "whole steps instead of half steps", _WHOLE, _HALVES),
-    Rung("parameters", Kind.TRAINING, "codes and gains of a few bits", _WHOLE, _WHOLE),
-    Rung("tables", Kind.LAW, "functions of the state as tables", _TABLES, _WHOLE),
-    Rung("noise", Kind.LAW, "Gaussians of the array's noise source", _NOISE, _TABLES),
-    Rung("states", Kind.LAW, "states rounded to the array's bits", _ROUNDED, _NOISE),
-    Rung("integers", Kind.FORCES, "integer arithmetic", "twin://", _ROUNDED),
-    Rung("pysim", Kind.BITS, "gateware, in Amaranth's simulator", "pysim://", segments=1),
-    Rung("verilator", Kind.BITS, "gateware, compiled", "verilator://"),
-    Rung("netlist", Kind.BITS, "cells of an FPGA", "netlist://ecp5", segments=64),
-    Rung("device", Kind.BITS, "the device that was named", ""),
-)
-"""All rungs, from the equations down."""
+
+def build_ladder(*, real: bool) -> tuple[Rung, ...]:
+    """Return all rungs, from the equations down.
+
+    Parameters
+    ----------
+    real : bool
+        Whether the program holds the real parameters that its codes were rounded from. The rungs
+        above :data:`PARAMETERS` run them; without them they run the codes, and that rung changes
+        nothing.
+    """
+    ideal = {"functions": "exact", "noise": "ideal"} | ({"parameters": "real"} if real else {})
+    quarters, halves = (_float(**ideal, halvings=times) for times in ("2", "1"))
+    whole = _float(**ideal)
+    return (
+        Rung("half-steps", Kind.COST, "steps twice as long as quarter steps", halves, quarters),
+        Rung("steps", Kind.COST, "whole steps instead of half steps", whole, halves),
+        Rung(PARAMETERS, Kind.COST, "codes and gains of a few bits", _WHOLE, whole),
+        Rung("tables", Kind.LAW, "functions of the state as tables", _TABLES, _WHOLE),
+        Rung("noise", Kind.LAW, "Gaussians of the array's noise source", _NOISE, _TABLES),
+        Rung("states", Kind.LAW, "states rounded to the array's bits", _ROUNDED, _NOISE),
+        Rung("integers", Kind.FORCES, "integer arithmetic", "twin://", _ROUNDED),
+        Rung("pysim", Kind.BITS, "gateware, in Amaranth's simulator", "pysim://", segments=1),
+        Rung("verilator", Kind.BITS, "gateware, compiled", "verilator://"),
+        Rung("netlist", Kind.BITS, "cells of an FPGA", "netlist://ecp5", segments=64),
+        Rung("device", Kind.BITS, "the device that was named", ""))
+
+
+RUNGS = tuple(rung.name for rung in build_ladder(real=True))
+"""Names of all rungs, from the equations down."""

@@ -58,9 +58,8 @@ def test_confined_latents_still_round_to_legal_codes() -> None:
 
 
 def test_the_program_is_what_was_trained() -> None:
-    whole = quantised(SPEC, latent())
-    program = to_program(SHAPE, GRAPH, whole, visible=VISIBLE, image_shape=(3, 5), provenance={})
-    given = real(SPEC, whole, PRESENT)
+    program = to_program(SHAPE, GRAPH, latent(), visible=VISIBLE, image_shape=(3, 5), provenance={})
+    given = real(SPEC, quantised(SPEC, latent()), PRESENT)
     np.testing.assert_allclose(program.coupling_val.transpose(0, 2, 1), given.couplings, rtol=1e-6)
     np.testing.assert_allclose(program.local_val.transpose(0, 2, 1), given.local, rtol=1e-6)
     assert program.initial is InitialState.UNIFORM
@@ -75,8 +74,20 @@ def test_the_program_is_what_was_trained() -> None:
     np.testing.assert_allclose(255 * found, pixels, atol=0.51)
 
 
+def test_the_program_keeps_the_latent() -> None:
+    some = latent()
+    program = to_program(SHAPE, GRAPH, some, visible=VISIBLE, image_shape=(3, 5), provenance={})
+    gains = some._replace(coupling_gain=jnp.exp(some.coupling_gain),
+                          local_gains=jnp.exp(some.local_gains))
+    given, kept = real(SPEC, gains, PRESENT), program.coefficients(real=True)
+    np.testing.assert_allclose(kept.coupling_val.transpose(0, 2, 1), given.couplings, rtol=1e-3)
+    np.testing.assert_allclose(kept.local_val.transpose(0, 2, 1), given.local, rtol=1e-3)
+    assert not kept.noise_val.any()
+    assert np.abs(program.unrounded["codes"] - program.codes).max() > 0.2
+
+
 def test_black_is_phase_zero_and_white_half_a_turn() -> None:
-    program = to_program(SHAPE, GRAPH, quantised(SPEC, latent()), visible=VISIBLE,
+    program = to_program(SHAPE, GRAPH, latent(), visible=VISIBLE,
                          image_shape=(3, 5), provenance={})
     half = 2**(SPEC.state_bits - 2)
     shown = [pixel(SPEC, program.pixel_gain, program.pixel_offset, x)

@@ -16,7 +16,7 @@ from jax import Array
 from pendula.contract import ArraySpec, InitialState, OffsetGraph
 from pendula.contract.numbers import Overflow
 from pendula.errors import ProgramError
-from pendula.program import Program, pixel_map
+from pendula.program import IntArray, Program, pixel_map
 from pendula.training.ais.array import Parameters, Shape
 
 __all__ = ["Latent", "confine", "first_latent", "from_program", "quantised", "real", "to_program"]
@@ -131,17 +131,17 @@ def from_program(shape: Shape, program: Program) -> Latent:
                     for part in (program.codes, program.local_codes)), *map(jnp.log, gains))
 
 
-def to_program(shape: Shape, graph: OffsetGraph, whole: Latent, *, visible: Any,
+def to_program(shape: Shape, graph: OffsetGraph, latent: Latent, *, visible: Any,
                image_shape: tuple[int, int], provenance: Mapping[str, Any]) -> Program:
-    """Return the program that whole codes and gains are.
+    """Return the program that a latent rounds to.
 
     It starts at uniform states and has no noise; phases are read out folded, so that phase 0 is
     black and half a turn white.
 
     Parameters
     ----------
-    whole : Latent
-        From :func:`quantised`.
+    latent : Latent
+        What is rounded by :func:`quantised`; the program keeps it as well.
     visible : array of bool, shape (N,)
         Nodes that are read out.
     image_shape : tuple of int
@@ -151,11 +151,23 @@ def to_program(shape: Shape, graph: OffsetGraph, whole: Latent, *, visible: Any,
     """
     spec, segments = shape.spec, len(shape.steps)
     codes, local_codes, coupling_gain, local_gains = (
-        np.rint(np.asarray(part)).astype(np.int64) for part in whole)
-    codes = codes.transpose(0, 2, 1) * np.array(graph.mask)
+        np.rint(np.asarray(part)).astype(np.int64) for part in quantised(spec, latent))
+    present = np.array(graph.mask)
     black_val = 0.0 if spec.physics.overflow is Overflow.WRAP else -1.0
     return Program(
-        spec=spec, graph=graph, codes=codes, local_codes=local_codes.transpose(0, 2, 1),
+        spec=spec, graph=graph, codes=codes.transpose(0, 2, 1) * present,
+        local_codes=local_codes.transpose(0, 2, 1),
         steps=np.array(shape.steps), coupling_gain=coupling_gain, local_gains=local_gains,
         noise_gain=np.zeros(segments, np.int64), visible=visible, initial=InitialState.UNIFORM,
-        **pixel_map(spec, black_val, 1.0), image_shape=image_shape, provenance=dict(provenance))
+        **pixel_map(spec, black_val, 1.0), image_shape=image_shape, provenance=dict(provenance),
+        unrounded={
+            "codes": _unrounded(latent.codes, latent.coupling_gain, coupling_gain) * present,
+            "local_codes": _unrounded(latent.local_codes, latent.local_gains, local_gains),
+            "noise_gain": np.zeros(segments)})
+
+
+def _unrounded(codes: Array, logarithm: Array, gain: IntArray) -> npt.NDArray[np.float64]:
+    """Return latent codes in units of codes at the whole gains; node before neighbour or term."""
+    share = np.exp(np.asarray(logarithm, np.float64)) / gain
+    turned = np.asarray(codes, np.float64).transpose(0, 2, 1)
+    return turned * share.reshape(len(share), 1, -1)

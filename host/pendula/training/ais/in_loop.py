@@ -15,7 +15,7 @@ from pendula.calibration import calibrate
 from pendula.contract.step import ALL_STEPS
 from pendula.device import AbstractDevice
 from pendula.program import Program
-from pendula.training.ais.codes import Latent, quantised
+from pendula.training.ais.codes import Latent
 from pendula.training.ais.functions import Response
 from pendula.training.ais.trainer import Trainer
 
@@ -70,7 +70,7 @@ class DeviceSampler:
 
     def _load(self, latent: Latent) -> None:
         trainer = self._trainer
-        self._device.load(trainer.program(quantised(trainer.spec, latent)))
+        self._device.load(trainer.program(latent))
 
     def _states(self, key: Array, count: int, stop_step: int) -> Array:
         high, low = (int(word) for word in np.asarray(jax.random.bits(key, (2,), jnp.uint32)))

@@ -158,9 +158,9 @@ class Trainer:
                       critic_optimiser.init(critic))
         return jax.tree.map(np.asarray, state)      # as from a file: nothing is compiled twice
 
-    def program(self, whole: Latent, **provenance: Any) -> Program:
-        """Return the program of whole codes and gains, without noise, from uniform states."""
-        return to_program(self.shape, self.graph, whole, visible=self.visible,
+    def program(self, latent: Latent, **provenance: Any) -> Program:
+        """Return the program that a latent rounds to, without noise, from uniform states."""
+        return to_program(self.shape, self.graph, latent, visible=self.visible,
                           image_shape=self.images.shape, provenance=provenance)
 
     def advance(self, state: State, sampler: Sampler) -> tuple[State, Figures]:

@@ -22,7 +22,7 @@ from pendula.files import replacing
 from pendula.metrics.energy import energy_distance
 from pendula.program import Program
 from pendula.training.ais.checkpoint import read_checkpoint, write_checkpoint
-from pendula.training.ais.codes import from_program, quantised
+from pendula.training.ais.codes import from_program
 from pendula.training.ais.in_loop import DeviceSampler, calibrated_response
 from pendula.training.ais.presets import AisPreset
 from pendula.training.ais.trainer import Figures, Sampler, State, Trainer
@@ -117,7 +117,7 @@ def train_ais(preset: AisPreset, images: Images, *, seed: int = 0, output: Path 
     first = trainer.first_state(None if start is None else from_program(trainer.shape, start))
     sampler: Sampler = trainer
     if device is not None:
-        probe = trainer.program(quantised(trainer.spec, first.latent))
+        probe = trainer.program(first.latent)
         trainer = replace(trainer, response=calibrated_response(device, probe))
         sampler = DeviceSampler(trainer, device)
     identity = {**_identity(preset, images, seed), "in_loop": device.url if device else None,
@@ -129,8 +129,7 @@ def train_ais(preset: AisPreset, images: Images, *, seed: int = 0, output: Path 
         if progress:
             progress(report)
     versions = {"pendula": pendula.__version__, "numpy": np.__version__, "jax": jax.__version__}
-    program = trainer.program(quantised(trainer.spec, state.average), rule=_RULE,
-                              versions=versions, **identity)
+    program = trainer.program(state.average, rule=_RULE, versions=versions, **identity)
     files.finish(program)
     return program
 
