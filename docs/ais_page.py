@@ -59,15 +59,17 @@ def _in_loop(found: dict[str, Any], table: Table) -> str:
                          for url in found if "mismatch=" in url}):
         runs = [row for url, row in found.items() if f"mismatch={sigma}&" in url]
         gains = [row["blind"] - row["in_loop"] for row in runs]
-        rows.append([sigma, len(runs), _mean([row["blind"] for row in runs]),
-                     _mean([row["in_loop"] for row in runs]), _mean(gains)])
+        rows.append([sigma, len(runs), *(_mean([row[name] for row in runs]) for name in
+                                         ("blind", "without", "in_loop")), _mean(gains)])
     return ("## A device in the loop\n\n"
             "`ais-digits` on twins whose parts are off (`benchmarks/in_loop.py`): trained without "
-            "the device and loaded as it is, and after 100 updates with that device in the loop. "
+            f"the device and loaded as it is (blind); after {found['updates']} more updates "
+            "without the device, as a control, and with that device in the loop. "
             "Energy distance to held-out images in pixels; mean over devices and 95 % interval. "
             f"On the ideal twin it is {found['ideal']:.4f}, for training images "
             f"{found['floor']:.4f}.\n\n"
-            + table(["mismatch", "devices", "blind", "in the loop", "difference"], rows))
+            + table(["mismatch", "devices", "blind", "trained on without", "in the loop",
+                     "blind less in the loop"], rows))
 
 
 def _mean(values: list[float]) -> str:
@@ -77,16 +79,49 @@ def _mean(values: list[float]) -> str:
     return f"{np.mean(values):.4f} ± {half:.4f}"
 
 
+BASE = "hidden 1, segments 4"
+EFFECTS = {
+    "hidden nodes, without segments": ("hidden 0, segments 1", "hidden 1, segments 1"),
+    "hidden nodes, with segments": ("hidden 0, segments 4", BASE),
+    "segments, without hidden nodes": ("hidden 0, segments 1", "hidden 0, segments 4"),
+    "segments, with hidden nodes": ("hidden 1, segments 1", BASE),
+    "both": ("hidden 0, segments 1", BASE),
+}
+
+
 def _ablations(found: dict[str, Any], table: Table) -> str:
-    rows = [[key.replace(", seed 0", ""), f"{row['codes']:,}", f"{row['energy']:.4f} "
-             f"± {1.96 * row['standard_error']:.4f}"]
-            for key, row in found.items() if key != "floor"]
+    runs = found["runs"]
+    distances, names = ("energy", "frechet"), ("energy distance", "Frechet distance")
+    square = {name: runs[name] for name in runs if name.startswith("hidden") and "," in name}
+    rows = [[name, f"{row['0']['codes']:,}", len(row),
+             *(_mean([one[key] for one in row.values()]) for key in distances)]
+            for name, row in square.items()]
+    effects = [[name, *(_mean(_differences(runs[before], runs[after], key)) for key in distances)]
+               for name, (before, after) in EFFECTS.items()]
+    factors = [[name, f"{row['0']['codes']:,}", len(row),
+                *(_mean_and_range(_differences(runs[BASE], row, key)) for key in distances)]
+               for name, row in runs.items() if name not in square]
+    floor = found["floor"]
     return ("## What each part is worth\n\n"
-            "MNIST at 14x14, 16 steps in all, 1,500 updates each, one run each "
-            "(`benchmarks/ablations.py`); what is not named is as in the first row. Energy "
-            "distance of 2,000 samples of the twin to held-out images, with the 95 % interval of "
-            f"the samples, not of the training; training images: {found['floor']:.4f}.\n\n"
-            + table(["", "codes", "energy distance"], rows))
+            f"8x8 digits, {found['steps']} steps in all, {found['updates']} updates "
+            f"(`benchmarks/ablations.py`); {found['samples']:,} samples of the twin. The first "
+            "number of a distance is the mean over seeds, the second half of its 95 % interval. "
+            f"Training images: {floor['energy']:.4f} and {floor['frechet']:.2f}.\n\n"
+            + table(["", "codes", "seeds", *names], rows)
+            + "\nWhat a part changes, seed by seed (below 0: better):\n\n"
+            + table(["", *names], effects)
+            + f"\nOne thing changed at a time, against `{BASE}` (4 bits, degree 16) with the same "
+            "seeds; mean change, and the changes of single seeds. *float* is trained and run "
+            "without rounding.\n\n"
+            + table(["", "codes", "seeds", *names], factors))
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any], name: str) -> list[float]:
+    return [after[seed][name] - before[seed][name] for seed in after if seed in before]
+
+
+def _mean_and_range(values: list[float]) -> str:
+    return f"{np.mean(values):+.4f} ({', '.join(f'{value:+.4f}' for value in values)})"
 
 
 def _gradient(found: dict[str, Any], table: Table) -> str:

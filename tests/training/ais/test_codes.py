@@ -10,6 +10,7 @@ from pendula.device import open_device
 from pendula.training.ais.array import Shape, end_states, fold
 from pendula.training.ais.codes import (
     Latent,
+    bounded,
     confine,
     first_latent,
     quantised,
@@ -42,6 +43,15 @@ def test_quantised_values_are_codes_and_gains() -> None:
         np.testing.assert_array_equal(array, np.rint(array))
         assert within.lo <= array.min() <= array.max() <= within.hi
     assert float(abs(whole.codes).max()) == 7
+
+
+def test_bounded_values_are_not_rounded_but_round_to_the_quantised() -> None:
+    some = latent()._replace(codes=3 * latent().codes)
+    free, whole = bounded(SPEC, some), quantised(SPEC, some)
+    assert float(abs(free.codes).max()) == SPEC.code.hi
+    assert all(abs(part - jnp.round(part)).max() > 0.4 for part in free[:2])
+    for left, right in zip(free, whole, strict=True):
+        np.testing.assert_array_equal(jnp.round(left), right)
 
 
 def test_gradients_pass_the_rounding_but_not_the_limits() -> None:

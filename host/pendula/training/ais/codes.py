@@ -19,7 +19,8 @@ from pendula.errors import ProgramError
 from pendula.program import IntArray, Program, pixel_map
 from pendula.training.ais.array import Parameters, Shape
 
-__all__ = ["Latent", "confine", "first_latent", "from_program", "quantised", "real", "to_program"]
+__all__ = ["Latent", "bounded", "confine", "first_latent", "from_program", "quantised", "real",
+           "to_program"]
 
 _HEADROOM = 0.49        # how far beyond the largest code a latent may go
 
@@ -75,24 +76,29 @@ def _rounded(values: Array) -> Array:
     return values + jax.lax.stop_gradient(jnp.round(values) - values)
 
 
-def quantised(spec: ArraySpec, latent: Latent) -> Latent:
-    """Return codes and gains as the array holds them: whole numbers, in floating point."""
+def bounded(spec: ArraySpec, latent: Latent) -> Latent:
+    """Return codes and gains, not logarithms, within their limits; nothing is rounded."""
     def gain(logarithm: Array) -> Array:
-        return _rounded(jnp.clip(jnp.exp(logarithm), 1, spec.gain.hi))
+        return jnp.clip(jnp.exp(logarithm), 1, spec.gain.hi)
 
     return Latent(
-        codes=_rounded(jnp.clip(latent.codes, spec.code.lo, spec.code.hi)),
-        local_codes=_rounded(jnp.clip(latent.local_codes, spec.local_code.lo, spec.local_code.hi)),
+        codes=jnp.clip(latent.codes, spec.code.lo, spec.code.hi),
+        local_codes=jnp.clip(latent.local_codes, spec.local_code.lo, spec.local_code.hi),
         coupling_gain=gain(latent.coupling_gain), local_gains=gain(latent.local_gains))
 
 
+def quantised(spec: ArraySpec, latent: Latent) -> Latent:
+    """Return codes and gains as the array holds them: whole numbers, in floating point."""
+    return jax.tree.map(_rounded, bounded(spec, latent))
+
+
 def real(spec: ArraySpec, whole: Latent, present: npt.NDArray[np.float32]) -> Parameters:
-    """Return the real changes a step that whole codes and gains stand for.
+    """Return the real changes a step that codes and gains stand for.
 
     Parameters
     ----------
     whole : Latent
-        From :func:`quantised`.
+        From :func:`quantised`, or :func:`bounded`.
     present : array of float, shape (K, N)
         1 where the graph has an edge, else 0.
     """

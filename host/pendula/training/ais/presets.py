@@ -57,7 +57,11 @@ class AisPreset:
     batch : int
         Images of one update.
     rate : float
-        Learning rate of codes, in codes; that of the logarithms of gains is a third of it.
+        Learning rate of codes, in codes of 4 bits: codes of other widths move by the same share of
+        their range. That of the logarithms of gains is a third of it.
+    rounded : bool
+        Whether the forward pass takes rounded codes and gains; where not, those that were trained
+        are rounded once, at the end.
     critic : tuple of int
         Widths of the critic's layers.
     critic_rate : float
@@ -88,6 +92,7 @@ class AisPreset:
     interval: int = 200
     batch: int = 64
     rate: float = 0.03
+    rounded: bool = True
     critic: tuple[int, ...] = (512, 256)
     critic_rate: float = 3e-4
     critic_steps: int = 3

@@ -20,7 +20,15 @@ from pendula.training.ais.array import (
     measured_end,
     states_after,
 )
-from pendula.training.ais.codes import Latent, confine, first_latent, quantised, real, to_program
+from pendula.training.ais.codes import (
+    Latent,
+    bounded,
+    confine,
+    first_latent,
+    quantised,
+    real,
+    to_program,
+)
 from pendula.training.ais.critic import Weights, critic_loss, first_weights, judge
 from pendula.training.ais.functions import Response
 from pendula.training.ais.presets import AisPreset
@@ -29,7 +37,8 @@ from pendula.training.data import Images
 __all__ = ["Figures", "Sampler", "State", "Trainer"]
 
 _MOMENTUM, _SQUARES = 0.5, 0.9          # of Adam, as usual for critics
-_GAIN_RATE = 1 / 3                      # of the logarithms of gains, relative to codes
+_GAIN_RATE = 1 / 3                      # of the logarithms of gains, relative to codes of 4 bits
+_RATE_CODE = 7                          # largest of the codes that rates are stated in: 4 bits
 
 
 class State(NamedTuple):
@@ -137,8 +146,9 @@ class Trainer:
         preset = self.preset
         ramp = optax.linear_schedule(preset.rate, 0.05 * preset.rate, preset.iterations // 2,
                                      preset.iterations // 2)
-        local = self.spec.local_code.hi / self.spec.code.hi
-        scales = (1.0, local, _GAIN_RATE, _GAIN_RATE)
+        codes, local_codes = (interval.hi / _RATE_CODE
+                              for interval in (self.spec.code, self.spec.local_code))
+        scales = (codes, local_codes, _GAIN_RATE, _GAIN_RATE)
 
         def scaled(updates: Any, _: Any) -> Any:
             return Latent(*(scale * update for scale, update in zip(scales, updates, strict=True)))
@@ -194,7 +204,8 @@ class Trainer:
         return jax.random.uniform(key, (self.spec.nodes, count), minval=-1.0, maxval=1.0)
 
     def _real(self, latent: Latent) -> Parameters:
-        return real(self.spec, quantised(self.spec, latent), self._present)
+        held = quantised if self.preset.rounded else bounded
+        return real(self.spec, held(self.spec, latent), self._present)
 
     def pixels(self, ends: Array) -> Array:
         """Return images from end states, shape (B, V), pixels from 0 to 1."""

@@ -1,0 +1,46 @@
+"""Single updates: what the forward pass runs on, and how far codes move."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from pendula.training.ais.array import states_after
+from pendula.training.ais.codes import bounded, quantised, real
+from pendula.training.ais.presets import AIS_PRESETS
+from pendula.training.ais.trainer import Trainer
+from pendula.training.data import Images
+
+TINY = replace(AIS_PRESETS["ais-digits"], degree=4, segments=2, steps=2, iterations=4, batch=16,
+               critic=(16,), critic_steps=1)
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return TINY.load()
+
+
+@pytest.mark.parametrize("rounded", [True, False])
+def test_the_forward_pass_rounds_only_where_asked_to(images: Images, rounded: bool) -> None:
+    trainer = Trainer(replace(TINY, rounded=rounded), images, 0)
+    latent, present = trainer.first_state().latent, np.array(trainer.graph.mask).T
+    states, ends = trainer.trace(latent, jax.random.key(0), 8)
+    runs = {held: states_after(trainer.shape, real(trainer.spec, held(trainer.spec, latent),
+                                                   present.astype(np.float32)), states[0])[0]
+            for held in (quantised, bounded)}
+    followed, other = (runs[held] for held in
+                       ((quantised, bounded) if rounded else (bounded, quantised)))
+    np.testing.assert_allclose(ends, followed, atol=1e-5)
+    assert float(abs(ends - other).max()) > 0.01
+
+
+def test_codes_of_all_widths_move_by_the_same_share_of_their_range(images: Images) -> None:
+    shares = []
+    for bits in (2, 4, 8):
+        trainer = Trainer(replace(TINY, code_bits=bits), images, 0)
+        state = trainer.first_state()
+        moved = trainer.advance(state, trainer)[0].latent
+        shares.append(float(np.median(abs(moved.codes - state.latent.codes)[:, :, 20:40]))
+                      / trainer.spec.code.hi)
+    np.testing.assert_allclose(shares, TINY.rate / 7, rtol=0.01)
