@@ -23,7 +23,7 @@ from pendula.training.ais.training import train_ais
 from pendula.training.data import Images
 
 PRESET = AIS_PRESETS["ais-digits"]
-UPDATES = 50
+UPDATES = 60
 IN_LOOP = replace(PRESET, iterations=UPDATES, interval=UPDATES)
 SIGMAS = (0.1,)
 SAMPLES = 2000

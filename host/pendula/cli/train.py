@@ -55,6 +55,7 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
       whitelam-3     one 0, one 1 and one 2 of MNIST
     Presets of coupled phases trained on their end states:
       ais-digits     8x8 digits of scikit-learn, all ten classes
+      ais-mnist01-12 MNIST's zeros and ones, averaged to 12x12
       ais-mnist28    MNIST, 28x28
       ais-fashion28  Fashion-MNIST, 28x28
     MNIST and Fashion-MNIST need --data, the folder with train-images-idx3-ubyte.gz and so on.

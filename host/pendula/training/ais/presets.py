@@ -119,6 +119,9 @@ class AisPreset:
 AIS_PRESETS = {preset.name: preset for preset in (
     AisPreset(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
+    AisPreset(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
+              data="mnist01-12", segments=8, steps=3, iterations=2000, interval=100,
+              critic=(256, 128)),
     AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
               data="mnist", segments=8, steps=3, iterations=6000, interval=100),
     AisPreset(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",

@@ -155,10 +155,11 @@ def _updates(trainer: Trainer, sampler: Sampler, state: State, files: "_Files"
 
 
 def _judged(trainer: Trainer, sampler: Sampler, state: State, figures: Figures) -> Report:
-    """Return a report with a score, by samples that are the same whenever it is made."""
+    """Return a report with a score, by samples and images that are the same whenever it is made."""
     ends = sampler.draw(state.average, jax.random.key(trainer.seed), _JUDGED)
-    samples = np.asarray(trainer.pixels(ends), np.float64)
-    score = energy_distance(samples, trainer.images.held_out[:_JUDGED])
+    samples, held_out = np.asarray(trainer.pixels(ends), np.float64), trainer.images.held_out
+    judges = np.random.default_rng(trainer.seed).permutation(len(held_out))[:_JUDGED]
+    score = energy_distance(samples, held_out[judges])
     return Report(update=int(state.iteration), updates=trainer.preset.iterations,
                   distance=figures.distance, slope=figures.slope, energy=score.distance,
                   samples=samples[:16].reshape(-1, *trainer.images.shape).astype(np.float32))
