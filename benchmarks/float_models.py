@@ -1,6 +1,6 @@
 """How far 4-bit devices are behind their float models; resumable, one JSON file.
 
-    python benchmarks/float_models.py [--data FOLDER] [--json docs/figures/float-models.json] [MODEL ...]
+    python benchmarks/float_models.py [--data FOLDER] [--json FILE] [MODEL ...]
 
 Every shipped model of images is sampled on the twin, and in floating point with exact functions:
 with the couplings that its codes stand for, and, where the file holds them, with the real ones that

@@ -31,7 +31,8 @@ def ais_page(table: Table) -> str:
              "worth.\n"]
     for path in sorted(FOLDER.glob("ais-scores-*.json")):
         parts += [_scores(path.stem.removeprefix("ais-scores-"), read(path.name), table)]
-    for name, section in (("ais-in-loop.json", _in_loop), ("ais-ablations.json", _ablations),
+    for name, section in (("float-models.json", _float_models), ("ais-in-loop.json", _in_loop),
+                          ("ais-ablations.json", _ablations),
                           ("ais-gradient.json", _gradient)):
         if (FOLDER / name).exists():
             parts.append(section(read(name), table))
@@ -51,6 +52,30 @@ def _scores(model: str, found: dict[str, Any], table: Table) -> str:
 
 def _figure(value: float, lo: float, hi: float) -> str:
     return f"{value:.3g} ± {(hi - lo) / 2:.2g}"
+
+
+KINDS = {"codes": "codes", "real": "before rounding"}
+
+
+def _float_models(found: dict[str, Any], table: Table) -> str:
+    rows = [[name, KINDS[kind], len(runs), *(cell for key in ("energy", "frechet")
+                                             for cell in _compared(kinds["device"], runs, key))]
+            for name, kinds in found["models"].items()
+            for kind, runs in kinds.items() if kind != "device"]
+    return ("## Devices and their float models\n\n"
+            f"{found['samples']:,} samples of the twin and of floating point with exact functions "
+            "(`float://?functions=exact`), from the same seeds and against the same held-out "
+            "images (`benchmarks/float_models.py`). *float model* says which couplings the latter "
+            "has: those that the codes stand for, or the real ones that training rounded. A ratio "
+            "is that of the distances of the device and of the float model; 95 % intervals over "
+            "seeds, which leave out the choice of held-out images.\n\n"
+            + table(["", "float model", "seeds", "energy, float", "ratio", "Frechet, float",
+                     "ratio"], rows))
+
+
+def _compared(device: dict[str, Any], model: dict[str, Any], key: str) -> tuple[str, str]:
+    ratios = [device[seed][key] / row[key] for seed, row in model.items() if seed in device]
+    return _mean([row[key] for row in model.values()]), _mean(ratios)
 
 
 def _in_loop(found: dict[str, Any], table: Table) -> str:
