@@ -28,6 +28,9 @@ class Fabric:
         Rings of fewer words are kept in look-up tables rather than block RAM.
     bank_depth : int
         Memories of more rows are split into banks of this many; 0 never splits.
+    compact : bool
+        Whether logic cells are scarcer than cycles and nanoseconds: the link works its checksums
+        out a bit a cycle, and its parts follow each other without buffers.
     syntheses : tuple of str
         Commands of Yosys that map gateware to the family's cells, without the name of the top: the
         first that does not fail is used.
@@ -41,6 +44,7 @@ class Fabric:
     multiplier_bits: int = 0
     distributed_depth: int = 0
     bank_depth: int = 0
+    compact: bool = False
     syntheses: tuple[str, ...] = ()
     fold: int = 1
 
@@ -66,7 +70,7 @@ ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
 # Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign bit of
 # a registered product: both leave wires without a driver. It packs no register behind a kept wire.
 _KEEP_PRODUCTS = "proc; setattr -set keep 1 t:$mul %co1:+[Y] w:* %i; "
-ICE40 = Fabric("ice40", multiplier_bits=16, syntheses=(
+ICE40 = Fabric("ice40", multiplier_bits=16, compact=True, syntheses=(
     f"{_KEEP_PRODUCTS}synth_ice40 -dsp -abc9 -device u",
     f"{_KEEP_PRODUCTS}synth_ice40 -dsp -device u"))
 

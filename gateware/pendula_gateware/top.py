@@ -11,7 +11,7 @@ from pendula.contract.protocol import Hello
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.array import OscillatorArray
 from pendula_gateware.fabric import GENERIC, Fabric
-from pendula_gateware.interfaces import Byte, ByteStream, Packet
+from pendula_gateware.interfaces import ByteStream
 from pendula_gateware.link.controller import Controller
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
@@ -96,33 +96,35 @@ class Top(wiring.Component):
         """Sums of the statistics."""
         return self._sums
 
+    def _pass(self, m: Module, name: str, source: Any, sink: Any) -> Value:
+        """Connect two streams, with a buffer between where there is room; return what waits."""
+        if self._fabric.compact:
+            connect(m, source, sink)
+            return C(0)
+        m.submodules[name] = buffer = StreamBuffer(source.p.shape())
+        connect(m, source, buffer.i)
+        connect(m, buffer.o, sink)
+        return buffer.o.valid
+
     def elaborate(self, platform):
         m = Module()
         hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id,
                          lanes=self._lanes, sums=self._sums,
                          jitter_rings=self._jitter.rings if self._jitter else 0)
-        m.submodules.deframer = deframer = Deframer()
-        m.submodules.controller = controller = Controller(spec=self._spec, hello=hello)
+        m.submodules.deframer = deframer = Deframer(fabric=self._fabric)
+        m.submodules.controller = controller = Controller(
+            spec=self._spec, hello=hello, fabric=self._fabric)
         m.submodules.array = array = OscillatorArray(
             spec=self._spec, lanes=self._lanes, fabric=self._fabric, sums=self._sums)
-        m.submodules.framer = framer = Framer()
-        m.submodules.requests = requests = StreamBuffer(Byte)
-        m.submodules.answers = answers = StreamBuffer(Byte)
-        connect(m, flipped(self.i), requests.i)
-        connect(m, requests.o, deframer.i)
-        m.submodules.commands = commands = StreamBuffer(Packet)
-        connect(m, deframer.o, commands.i)
-        connect(m, commands.o, controller.i)
+        m.submodules.framer = framer = Framer(fabric=self._fabric)
+        waiting = [
+            self._pass(m, "requests", flipped(self.i), deframer.i),
+            self._pass(m, "commands", deframer.o, controller.i),
+            self._pass(m, "results", array.o, controller.result),
+            self._pass(m, "responses", controller.o, framer.i),
+            self._pass(m, "answers", framer.o, flipped(self.o))]
         connect(m, controller.job, array.job)
         connect(m, controller.bus, array.bus)
-        m.submodules.results = results = StreamBuffer(Packet)
-        m.submodules.responses = responses = StreamBuffer(Packet)
-        connect(m, array.o, results.i)
-        connect(m, results.o, controller.result)
-        connect(m, controller.o, responses.i)
-        connect(m, responses.o, framer.i)
-        connect(m, framer.o, answers.i)
-        connect(m, answers.o, flipped(self.o))
         m.d.comb += [
             array.registers.eq(controller.registers), array.clear.eq(controller.clear),
             controller.saturations.eq(array.saturations), controller.cycles.eq(array.cycles),
@@ -130,8 +132,7 @@ class Top(wiring.Component):
             controller.frames_dropped.eq(deframer.dropped), controller.array_busy.eq(array.busy),
             self.dropped.eq(deframer.dropped.any()),
             self.busy.eq(deframer.busy | controller.busy | array.busy | framer.busy
-                         | requests.o.valid | commands.o.valid | responses.o.valid
-                         | answers.o.valid),
+                         | Cat(waiting).any()),
         ]
         if self._jitter is not None:
             m.submodules.seeder = seeder = JitterSeeder(source=self._jitter)

@@ -5,23 +5,21 @@ unless n = 255 or the packet ends there, a zero.
 """
 
 from amaranth import *
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from cobs import cobs
 
+from pendula_gateware.fabric import UNCHECKED
 from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
 
 __all__ = ["Decoded", "Decoder", "Encoder"]
 
 DELIMITER = 0
 FULL_CODE = 255
-BUFFER_BYTES = 256       # a block must fit whole; the next one follows as it is sent
-BUFFER_BLOCKS = 4
+BUFFER_BYTES = 512       # a power of two: a block must fit whole, and the next one as it is sent
 
 Decoded = data.StructLayout({"data": Byte, "end": 1, "malformed": 1})
 """One byte of a packet, or where `end` is set, its end: no byte; `malformed` if a block was cut."""
-
-Block = data.StructLayout({"code": Byte, "final": 1})
 
 
 class Decoder(wiring.Component):
@@ -91,12 +89,13 @@ class Encoder(wiring.Component):
     o : :py:`Out(ByteStream)`
         Encoded bytes.
     busy : :py:`Out(1)`
-        Whether a byte of `o` is still to come.
+        Whether a byte of a packet that has ended is still to come.
 
     Notes
     -----
     A block is sent once its last byte has come and meanwhile the next block is taken: throughput is
-    1 encoded byte a cycle, latency the length of a block plus 2 cycles.
+    1 encoded byte a cycle, latency the length of a block plus 3 cycles. Encoded bytes wait in a
+    ring; the place of a block's code is left free until the block ends.
     """
 
     i: stream.Interface
@@ -113,64 +112,53 @@ class Encoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.bytes = bytes_ = fifo.SyncFIFOBuffered(width=Byte.width, depth=BUFFER_BYTES)
-        m.submodules.blocks = blocks = fifo.SyncFIFOBuffered(width=Block.size,
-                                                             depth=BUFFER_BLOCKS)
-        filling = self._fill(m, bytes_, blocks)
-        sending = self._send(m, bytes_, blocks)
-        m.d.comb += self.busy.eq(filling | sending | bytes_.r_level.any() | blocks.r_level.any())
+        m.submodules.ring = ring = memory.Memory(
+            shape=Byte, depth=BUFFER_BYTES, init=[], attrs=UNCHECKED)
+        write = ring.write_port()
+        start = Signal(range(BUFFER_BYTES))             # of the block that is not yet whole
+        place = Signal(range(BUFFER_BYTES), init=1)     # for the byte that comes next
+        sent = self._send(m, ring.read_port(), start)
+        room = Signal()
+        # stale by one byte; three more places are for codes and a delimiter
+        m.d.sync += room.eq((place - sent)[:len(place)] < BUFFER_BYTES - 5)
+        closing = self._fill(m, write, room)
+        m.d.comb += [write.addr.eq(Mux(closing, start, place)),
+                     self.busy.eq(closing | (start != sent) | self.o.valid)]
+        with m.If(write.en):
+            m.d.sync += place.eq(place + 1)
+        with m.If(closing):
+            m.d.sync += start.eq(place)
         return m
 
-    def _fill(self, m, bytes_, blocks):
-        """Sort bytes into blocks; return whether the end of a packet is not yet stored."""
-        block = data.View(Block, blocks.w_data)
-        code = Signal(Byte, init=1)              # of the block, if it ended in a zero now
-        following = code + 1
-        byte, last = self.i.p.data, self.i.p.last
-        zero, full = byte == 0, following == FULL_CODE
-        m.d.comb += bytes_.w_data.eq(byte)
-        with m.FSM(name="fill") as fsm:
+    def _fill(self, m, write, room):
+        """Sort bytes into blocks; return whether a code or a delimiter is written."""
+        code = Signal(Byte, init=1)              # of the block, if it ended now
+        ended, empty = Signal(), Signal()        # the packet has; a block without bytes ends it
+        byte, last, zero = self.i.p.data, self.i.p.last, self.i.p.data == 0
+        with m.FSM() as fsm:
             with m.State("BYTE"):
-                m.d.comb += [self.i.ready.eq(bytes_.w_rdy & blocks.w_rdy),
-                             block.code.eq(Mux(zero, code, following)),
-                             block.final.eq(last & ~zero)]
-                with m.If(self.i.ready & self.i.valid):
-                    m.d.comb += [bytes_.w_en.eq(~zero), blocks.w_en.eq(zero | full | last)]
-                    m.d.sync += code.eq(Mux(blocks.w_en, 1, following))
-                    with m.If(zero & last):      # the block after the zero is empty
-                        m.next = "EMPTY"
-            with m.State("EMPTY"):
-                m.d.comb += [block.code.eq(1), block.final.eq(1), blocks.w_en.eq(1)]
-                with m.If(blocks.w_rdy):
-                    m.next = "BYTE"
-        return fsm.ongoing("EMPTY")
-
-    def _send(self, m, bytes_, blocks):
-        """Send blocks; return whether one is under way."""
-        block = data.View(Block, blocks.r_data)
-        remaining = Signal(range(FULL_CODE))
-        final = Signal()
-        with m.FSM(name="send") as fsm:
-            with m.State("CODE"):
-                m.d.comb += [self.o.p.eq(block.code), self.o.valid.eq(blocks.r_rdy),
-                             blocks.r_en.eq(self.o.ready)]
-                with m.If(self.o.valid & self.o.ready):
-                    m.d.sync += [remaining.eq(block.code - 1), final.eq(block.final)]
-                    with m.If(block.code != 1):
-                        m.next = "BYTE"
-                    with m.Elif(block.final):
-                        m.next = "END"
-            with m.State("BYTE"):
-                m.d.comb += [self.o.p.eq(bytes_.r_data), self.o.valid.eq(bytes_.r_rdy),
-                             bytes_.r_en.eq(self.o.ready)]
-                with m.If(self.o.valid & self.o.ready):
-                    m.d.sync += remaining.eq(remaining - 1)
-                    with m.If((remaining == 1) & final):
-                        m.next = "END"
-                    with m.Elif(remaining == 1):
+                m.d.comb += [self.i.ready.eq(room), write.data.eq(byte),
+                             write.en.eq(self.i.valid & room & ~zero)]
+                with m.If(self.i.valid & room):
+                    m.d.sync += [code.eq(code + ~zero), ended.eq(last), empty.eq(last & zero)]
+                    with m.If(zero | last | (code == FULL_CODE - 1)):
                         m.next = "CODE"
+            with m.State("CODE"):
+                m.d.comb += [write.data.eq(code), write.en.eq(1)]
+                m.d.sync += [code.eq(1), empty.eq(0)]
+                with m.If(~ended):
+                    m.next = "BYTE"
+                with m.Elif(~empty):
+                    m.next = "END"
             with m.State("END"):
-                m.d.comb += [self.o.p.eq(DELIMITER), self.o.valid.eq(1)]
-                with m.If(self.o.ready):
-                    m.next = "CODE"
-        return ~fsm.ongoing("CODE")
+                m.d.comb += [write.data.eq(DELIMITER), write.en.eq(1)]
+                m.next = "BYTE"
+        return ~fsm.ongoing("BYTE")
+
+    def _send(self, m, read, start):
+        """Send what is in front of `start`; return the place of what is read next."""
+        place, moves = Signal.like(start), ~self.o.valid | self.o.ready
+        m.d.comb += [read.addr.eq(place), read.en.eq(moves), self.o.p.eq(read.data)]
+        with m.If(moves):
+            m.d.sync += [self.o.valid.eq(place != start), place.eq(place + (place != start))]
+        return place

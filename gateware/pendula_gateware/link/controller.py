@@ -15,6 +15,7 @@ from pendula.contract.registers import (
 from pendula.contract.spec import ArraySpec
 from pendula.contract.statistics import BIN_BITS_HI, RUN_SAMPLES_HI
 from pendula.contract.step import InitialState
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import (
     JitterPort,
     JitterPortInterface,
@@ -29,7 +30,7 @@ from pendula_gateware.link.parser import Parser
 from pendula_gateware.link.registers import Registers
 from pendula_gateware.link.responder import HelloPacket, Responder
 from pendula_gateware.link.runner import Runner
-from pendula_gateware.link.shapes import Response, Tail, unpack
+from pendula_gateware.link.shapes import Tail, unpack
 
 __all__ = ["Controller"]
 
@@ -45,6 +46,8 @@ class Controller(wiring.Component):
         Array that is controlled.
     hello : Hello
         Who the device is.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -69,7 +72,7 @@ class Controller(wiring.Component):
     saturations, cycles, measured, frames_dropped : :py:`In(32)`
         Read-only registers.
     busy : :py:`Out(1)`
-        Whether a request that has arrived is not yet answered.
+        Whether a request that has arrived is not yet answered; a cycle longer.
     """
 
     i: stream.Interface
@@ -87,8 +90,8 @@ class Controller(wiring.Component):
     frames_dropped: Signal
     busy: Signal
 
-    def __init__(self, *, spec: ArraySpec, hello: Hello) -> None:
-        self._spec, self._hello = spec, hello
+    def __init__(self, *, spec: ArraySpec, hello: Hello, fabric: Fabric = GENERIC) -> None:
+        self._spec, self._hello, self._fabric = spec, hello, fabric
         counter = In(REGISTER_BITS)
         super().__init__({
             "i": In(PacketStream), "o": Out(PacketStream),
@@ -113,7 +116,7 @@ class Controller(wiring.Component):
         m.submodules.parser = parser = Parser()
         m.submodules.registers = registers = Registers()
         m.submodules.memory_port = port = MemoryPort(
-            spec=self._spec, sums=self._hello.sums)
+            spec=self._spec, sums=self._hello.sums, fabric=self._fabric)
         m.submodules.runner = runner = Runner(
             capacity=self._spec.segments, lanes=self._hello.lanes)
         m.submodules.hello = hello = HelloPacket(hello=self._hello)
@@ -132,7 +135,7 @@ class Controller(wiring.Component):
             registers.frames_dropped.eq(self.frames_dropped), registers.measured.eq(self.measured),
             registers.jitter_status.eq(self.jitter.status),
             registers.jitter_bits.eq(self.jitter.bits), hello.jitter_seed.eq(self.jitter.seed),
-            self.busy.eq(parser.busy | responder.busy | self.jitter.busy),
+            self.busy.eq(parser.busy | self.jitter.busy),
         ]
         self._distribute(m, parser.request.p, registers, port, runner)
         self._serve(m, parser.request, registers, port, runner, responder.i)
@@ -168,17 +171,23 @@ class Controller(wiring.Component):
 
     def _serve(self, m, request, registers, port, runner, response):
         """Take a request, have it executed, and answer it."""
-        answer, command = Signal(Response), Signal(_COMMAND_BITS)
-        m.d.comb += response.p.eq(answer)
-        with m.FSM():
+        status, command = Signal(Status), Signal(_COMMAND_BITS)
+        m.d.comb += [response.p.sequence.eq(request.p.sequence), response.p.status.eq(status),
+                     response.p.value.eq(registers.read_data)]
+        with m.FSM() as fsm:
             with m.State("WAIT"):
-                m.d.sync += answer.sequence.eq(request.p.sequence)
                 with m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
                     m.next = "DISPATCH"     # a cycle later, when the register has been read
             with m.State("DISPATCH"):
-                self._dispatch(m, request.p, registers, answer, command)
+                self._dispatch(m, request.p, registers, status, command)
             with m.State("ANSWER"):
-                m.d.comb += response.valid.eq(1)
+                m.d.comb += [
+                    response.valid.eq(1),
+                    response.p.has_value.eq((status == Status.OK)
+                                            & (request.p.opcode == Opcode.READ_REGISTER)),
+                    response.p.tail.eq(Mux((status == Status.OK)
+                                           & (request.p.opcode == Opcode.HELLO),
+                                           Tail.HELLO, Tail.NONE))]
                 with m.If(response.ready):
                     m.d.comb += [self.jitter.draw.eq(command == JitterCommand.DRAW),
                                  self.jitter.gather.eq(command == JitterCommand.GATHER)]
@@ -188,23 +197,17 @@ class Controller(wiring.Component):
                 m.next = "WAIT"
             self._serve_memory(m, port, response)
             self._serve_array(m, runner, response)
+        m.d.comb += registers.en.eq(fsm.ongoing("WAIT"))
 
     def _serve_memory(self, m, port, response):
         """Answer what the memory port has done, and let it send rows."""
-        sends_rows = port.read & (port.status == Status.OK)
+        good = port.status == Status.OK
         with m.State("MEMORY"):
             m.d.comb += [
                 port.run.eq(1), response.valid.eq(port.done), response.p.status.eq(port.status),
-                response.p.has_value.eq(port.check & (port.status == Status.OK)),
-                response.p.value.eq(port.crc),
-                response.p.tail.eq(Mux(sends_rows, Tail.ROWS, Tail.NONE))]
-            with m.If(port.done & response.ready):
-                m.next = "END"
-                with m.If(sends_rows):
-                    m.next = "ROWS"
-        with m.State("ROWS"):
-            m.d.comb += port.run.eq(1)
-            with m.If(port.over):
+                response.p.has_value.eq(port.check & good), response.p.value.eq(port.crc),
+                response.p.tail.eq(Mux(port.read & good, Tail.ROWS, Tail.NONE))]
+            with m.If(response.ready):
                 m.next = "END"
 
     def _serve_array(self, m, runner, response):
@@ -221,24 +224,20 @@ class Controller(wiring.Component):
                     response.p.has_value.eq(1), response.p.value.eq(runner.index.p),
                     response.p.tail.eq(Tail.RESULT), runner.index.ready.eq(response.ready)]
 
-    def _dispatch(self, m, request, registers, answer, command):
+    def _dispatch(self, m, request, registers, status, command):
         """Prepare an answer, or leave it to the memory port or the runner."""
-        m.d.sync += [answer.status.eq(Status.OK), answer.has_value.eq(0),
-                     answer.tail.eq(Tail.NONE), answer.value.eq(registers.read_data),
-                     command.eq(0)]
+        m.d.sync += [status.eq(Status.OK), command.eq(0)]
         m.next = "ANSWER"
         with m.If(request.bad_length):
-            m.d.sync += answer.status.eq(Status.BAD_LENGTH)
+            m.d.sync += status.eq(Status.BAD_LENGTH)
         with m.Else(), m.Switch(request.opcode):
             with m.Case(Opcode.HELLO):
-                m.d.sync += answer.tail.eq(Tail.HELLO)
+                pass
             with m.Case(Opcode.READ_REGISTER):
-                m.d.sync += [answer.has_value.eq(registers.known),
-                             answer.status.eq(Mux(registers.known, Status.OK, Status.BAD_ADDRESS))]
+                m.d.sync += status.eq(Mux(registers.known, Status.OK, Status.BAD_ADDRESS))
             with m.Case(Opcode.WRITE_REGISTER):
                 m.d.comb += registers.write.eq(1)
-                m.d.sync += answer.status.eq(
-                    Mux(registers.writable, Status.OK, Status.BAD_ADDRESS))
+                m.d.sync += status.eq(Mux(registers.writable, Status.OK, Status.BAD_ADDRESS))
                 with m.If(registers.address == RegisterName.JITTER_COMMAND):
                     m.d.sync += command.eq(registers.write_data)
             with m.Case(Opcode.WRITE_MEMORY, Opcode.CHECKSUM, Opcode.READ_MEMORY):
@@ -246,4 +245,4 @@ class Controller(wiring.Component):
             with m.Case(Opcode.RUN, Opcode.FORCES):
                 m.next = "ARRAY"
             with m.Default():
-                m.d.sync += answer.status.eq(Status.BAD_OPCODE)
+                m.d.sync += status.eq(Status.BAD_OPCODE)

@@ -6,9 +6,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from pendula.contract.protocol import CRC_BYTES, HEADER_BYTES, MAX_REQUEST_BYTES, unseal
 from pendula.contract.registers import REGISTER_BITS
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
 from pendula_gateware.link.cobs import Decoder
-from pendula_gateware.link.crc import crc32
+from pendula_gateware.link.crc import Crc32
 
 __all__ = ["Deframer"]
 
@@ -20,6 +21,11 @@ class Deframer(wiring.Component):
     """Store a frame, check it, then pass on its content without the CRC.
 
     A frame that is malformed, too short, too long or fails its CRC is dropped and counted.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -34,8 +40,8 @@ class Deframer(wiring.Component):
 
     Notes
     -----
-    Latency 4 cycles from the delimiter to the first byte of content. One byte a cycle either way;
-    no input is taken while content is sent.
+    Latency 4 cycles from the delimiter to the first byte of content. One byte a cycle either way,
+    or as :class:`Crc32` says; no input is taken while content is sent.
     """
 
     i: stream.Interface
@@ -44,7 +50,8 @@ class Deframer(wiring.Component):
     busy: Signal
     latency = 4
 
-    def __init__(self) -> None:
+    def __init__(self, *, fabric: Fabric = GENERIC) -> None:
+        self._fabric = fabric
         super().__init__({"i": In(ByteStream), "o": Out(PacketStream),
                           "dropped": Out(REGISTER_BITS), "busy": Out(1)})
 
@@ -57,7 +64,7 @@ class Deframer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.decoder = decoder = Decoder()
-        m.submodules.crc = crc = crc32()
+        m.submodules.crc = crc = Crc32(fabric=self._fabric)
         m.submodules.frame = frame = memory.Memory(shape=Byte, depth=MAX_REQUEST_BYTES, init=[])
         write, read = frame.write_port(), frame.read_port()
         connect(m, flipped(self.i), decoder.i)
@@ -65,19 +72,19 @@ class Deframer(wiring.Component):
         length = Signal(range(MAX_FRAME_BYTES + 2))      # one more: too long
         following = Signal(range(MAX_FRAME_BYTES + 2))   # position of the byte to read next
         good = Signal()
-        item = decoder.o.p
+        item, moves = decoder.o.p, decoder.o.valid & crc.ready
         m.d.comb += [write.addr.eq(length), write.data.eq(item.data), crc.data.eq(item.data),
                      read.addr.eq(following), read.en.eq(0)]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.FSM() as fsm:
             with m.State("RECEIVE"):
-                m.d.comb += decoder.o.ready.eq(1)
-                with m.If(decoder.o.valid & item.end):
+                m.d.comb += decoder.o.ready.eq(crc.ready)
+                with m.If(moves & item.end):
                     fits = (length >= MIN_FRAME_BYTES) & (length <= MAX_FRAME_BYTES)
-                    m.d.sync += good.eq(crc.match_detected & fits & ~item.malformed)
+                    m.d.sync += good.eq(crc.match & fits & ~item.malformed)
                     m.next = "CHECK"
-                with m.Elif(decoder.o.valid & (length <= MAX_FRAME_BYTES)):
+                with m.Elif(moves & (length <= MAX_FRAME_BYTES)):
                     m.d.comb += [write.en.eq(length < MAX_REQUEST_BYTES), crc.valid.eq(1)]
                     m.d.sync += length.eq(length + 1)
             with m.State("CHECK"):

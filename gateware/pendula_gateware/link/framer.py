@@ -5,15 +5,21 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from pendula.contract.protocol import CRC_BYTES, seal
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
 from pendula_gateware.link.cobs import Encoder
-from pendula_gateware.link.crc import crc32
+from pendula_gateware.link.crc import Crc32
 
 __all__ = ["Framer"]
 
 
 class Framer(wiring.Component):
     """Append the CRC to every packet, then encode it.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -26,14 +32,16 @@ class Framer(wiring.Component):
 
     Notes
     -----
-    Throughput and latency are those of :class:`~pendula_gateware.link.cobs.Encoder`.
+    Throughput and latency are those of :class:`~pendula_gateware.link.cobs.Encoder`, or as
+    :class:`Crc32` says.
     """
 
     i: stream.Interface
     o: stream.Interface
     busy: Signal
 
-    def __init__(self) -> None:
+    def __init__(self, *, fabric: Fabric = GENERIC) -> None:
+        self._fabric = fabric
         super().__init__({"i": In(PacketStream), "o": Out(ByteStream), "busy": Out(1)})
 
     @staticmethod
@@ -44,20 +52,22 @@ class Framer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.encoder = encoder = Encoder()
-        m.submodules.crc = crc = crc32()
+        m.submodules.crc = crc = Crc32(fabric=self._fabric)
         connect(m, encoder.o, flipped(self.o))
         place = Signal(range(CRC_BYTES))
         moves = encoder.i.valid & encoder.i.ready
         with m.FSM() as fsm:
             with m.State("CONTENT"):
-                m.d.comb += [encoder.i.p.data.eq(self.i.p.data), encoder.i.valid.eq(self.i.valid),
-                             self.i.ready.eq(encoder.i.ready),
+                m.d.comb += [encoder.i.p.data.eq(self.i.p.data),
+                             encoder.i.valid.eq(self.i.valid & crc.ready),
+                             self.i.ready.eq(encoder.i.ready & crc.ready),
                              crc.data.eq(self.i.p.data), crc.valid.eq(moves)]
                 with m.If(moves & self.i.p.last):
                     m.next = "CRC"
             with m.State("CRC"):
                 m.d.comb += [encoder.i.p.data.eq(crc.crc.word_select(place, Byte.width)),
-                             encoder.i.p.last.eq(place == CRC_BYTES - 1), encoder.i.valid.eq(1),
+                             encoder.i.p.last.eq(place == CRC_BYTES - 1),
+                             encoder.i.valid.eq(crc.ready),
                              crc.start.eq(moves & encoder.i.p.last)]
                 with m.If(moves):
                     m.d.sync += place.eq(Mux(encoder.i.p.last, 0, place + 1))

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from pendula.contract.memory import memory_layouts
 from pendula.contract.protocol import CRC_BYTES, Status
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import (
     MEMORY_READ_LATENCY,
     Byte,
@@ -16,7 +17,7 @@ from pendula_gateware.interfaces import (
     MemoryBusInterface,
     PacketStream,
 )
-from pendula_gateware.link.crc import crc32
+from pendula_gateware.link.crc import Crc32
 from pendula_gateware.numeric.delay import registered
 
 __all__ = ["MemoryPort"]
@@ -26,15 +27,14 @@ ROW_BITS = 32      # of the row number on the link
 
 @dataclass(frozen=True)
 class _Cursor:
-    """Where the port is: row, byte in it, rows left, and whether these are within bounds."""
+    """Where the port is: row, byte in it, and whether these are within bounds."""
 
     row: Signal
     place: Signal
-    left: Signal
-    known: Signal       # the memory exists
     exists: Signal      # the row exists, from the second cycle at this row on
-    complete: Signal    # `place` is the last byte of the row
-    fits: Signal        # the last row to read exists, from the third cycle on
+    complete: Value     # `place` is the last byte of the row
+    fits: Signal        # all rows to read exist, from the third cycle on
+    last: Value         # the row is the last one to read
 
 
 class MemoryPort(wiring.Component):
@@ -46,6 +46,8 @@ class MemoryPort(wiring.Component):
         Array whose memories are reached.
     sums : int
         Sums of its statistics.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -66,9 +68,7 @@ class MemoryPort(wiring.Component):
     o : :py:`Out(PacketStream)`
         Bytes of the rows for READ_MEMORY, where its status is OK.
     done : :py:`Out(1)`
-        `status` and `crc` are final; with READ_MEMORY until the first row is taken.
-    over : :py:`Out(1)`
-        And all of `o` is taken.
+        `status` and `crc` are final; with READ_MEMORY before the first byte of `o`.
     status : :py:`Out(Status)`
         OK; BAD_LENGTH if the tail ended within a row; else BAD_ADDRESS if there is no such memory
         or row, also for a CHECKSUM of no rows that begins there, and for a READ_MEMORY of no rows
@@ -78,8 +78,8 @@ class MemoryPort(wiring.Component):
 
     Notes
     -----
-    A row takes a cycle for each byte and one more to write it, `MEMORY_READ_LATENCY` more to check
-    it. To read it takes two cycles for each byte and `MEMORY_READ_LATENCY` more.
+    A row takes a cycle for each byte and one more to write it, `MEMORY_READ_LATENCY` and one more
+    to read or check it; to check it in a fabric that is `compact`, a byte takes as long as its CRC.
     """
 
     run: Signal
@@ -92,16 +92,15 @@ class MemoryPort(wiring.Component):
     bus: MemoryBusInterface
     o: stream.Interface
     done: Signal
-    over: Signal
     status: Signal
     crc: Signal
 
-    def __init__(self, *, spec: ArraySpec, sums: int = 0) -> None:
-        self._spec, self._sums = spec, sums
+    def __init__(self, *, spec: ArraySpec, sums: int = 0, fabric: Fabric = GENERIC) -> None:
+        self._spec, self._sums, self._fabric = spec, sums, fabric
         super().__init__({
             "run": In(1), "check": In(1), "read": In(1), "memory": In(Byte), "first": In(ROW_BITS),
             "rows": In(ROW_BITS), "tail": In(PacketStream), "bus": Out(MemoryBus(spec)),
-            "o": Out(PacketStream), "done": Out(1), "over": Out(1), "status": Out(Status),
+            "o": Out(PacketStream), "done": Out(1), "status": Out(Status),
             "crc": Out(CRC_BYTES * Byte.width)})
 
     @property
@@ -115,65 +114,75 @@ class MemoryPort(wiring.Component):
         return self._sums
 
     def _cursor(self, m) -> _Cursor:
-        """Build the cursor; `place` counts the cycles of a fetch as well."""
+        """Build the cursor; `place` counts the cycles of a fetch as well.
+
+        Rows are counted in as few bits as the largest memory needs; what the link asks for beyond
+        these is missing in any case.
+        """
         layouts = memory_layouts(self._spec, self._sums)
         row_bytes = max(layout.row_bytes for layout in layouts.values())
-        cursor = _Cursor(row=Signal(ROW_BITS), left=Signal(ROW_BITS), known=Signal(),
-                         exists=Signal(), complete=Signal(), fits=Signal(),
-                         place=Signal(range(max(row_bytes, MEMORY_READ_LATENCY))))
-        end = registered(m, cursor.row + cursor.left)
+        limit = Signal(range(max(layout.rows for layout in layouts.values()) + 1))
+        row, exists, fits = Signal.like(limit), Signal(), Signal()
+        place = Signal(range(max(row_bytes, MEMORY_READ_LATENCY + 1)))
+        last_place, known = Signal.like(place), Signal()
         with m.Switch(self.memory):
             for memory, layout in layouts.items():
                 with m.Case(memory):
-                    m.d.comb += [cursor.known.eq(1),
-                                 cursor.complete.eq(cursor.place == layout.row_bytes - 1)]
-                    m.d.sync += [cursor.exists.eq(cursor.row < layout.rows), cursor.fits.eq(
-                        (cursor.left != 0) & (end <= layout.rows))]
-            with m.Default():
-                m.d.sync += [cursor.exists.eq(0), cursor.fits.eq(0)]
-        m.d.comb += [self.bus.memory.eq(self.memory), self.bus.row.eq(cursor.row)]
-        return cursor
+                    m.d.comb += [limit.eq(layout.rows), last_place.eq(layout.row_bytes - 1),
+                                 known.eq(1)]
+        bits = len(row)
+        end = registered(m, self.first[:bits] + self.rows[:bits])
+        near = known & ~self.first[bits:].any()
+        m.d.sync += [exists.eq(near & (row < limit)),
+                     fits.eq(near & ~self.rows[bits:].any() & (end <= limit))]
+        m.d.comb += [self.bus.memory.eq(self.memory), self.bus.row.eq(row)]
+        return _Cursor(row=row, place=place, exists=exists, fits=fits,
+                       complete=place == last_place, last=row + 1 == end)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.crc = crc = crc32()
-        cursor, byte = self._cursor(m), Signal(Byte)
+        m.submodules.crc = crc = Crc32(fabric=self._fabric)
+        cursor, started = self._cursor(m), Signal()
+        word = Signal(-(-len(self.bus.write_data) // Byte.width) * Byte.width, reset_less=True)
+        byte = word[:Byte.width]
         with m.FSM() as fsm:
             with m.State("IDLE"):
-                m.d.sync += [cursor.row.eq(self.first), cursor.left.eq(self.rows),
-                             cursor.place.eq(0), self.status.eq(Status.OK)]
+                m.d.sync += [cursor.row.eq(self.first), cursor.place.eq(0), started.eq(0),
+                             self.status.eq(Status.OK)]
                 with m.If(self.run):
                     m.next = "WRITE"
                     with m.If(self.check | self.read):
                         m.next = "FETCH"
-            self._write(m, cursor)
-            self._fetch(m, cursor)
-            self._check(m, cursor)
-            self._read(m, cursor, byte)
+            self._write(m, cursor, word)
+            self._fetch(m, cursor, word, started)
+            self._send(m, cursor, word, Mux(self.check, crc.ready, self.o.ready))
             with m.State("DONE"), m.If(~self.run):
                 m.next = "IDLE"
-        m.d.sync += crc.valid.eq(fsm.ongoing("CHECK"))
-        with m.If(~fsm.ongoing("SEND")):
-            m.d.sync += byte.eq(self.bus.read_data.word_select(cursor.place, Byte.width))
-        m.d.comb += [crc.data.eq(byte), crc.start.eq(~self.run), self.crc.eq(crc.crc),
-                     self.over.eq(fsm.ongoing("DONE") & ~crc.valid),
-                     self.done.eq(self.over | fsm.ongoing("PICK") | fsm.ongoing("SEND"))]
+        sending = fsm.ongoing("SEND")
+        m.d.comb += [
+            self.bus.write_data.eq(word), crc.data.eq(byte), crc.valid.eq(sending & self.check),
+            crc.start.eq(~self.run), self.crc.eq(crc.crc), self.o.valid.eq(sending & self.read),
+            self.o.p.data.eq(byte), self.o.p.last.eq(cursor.complete & cursor.last),
+            self.done.eq((fsm.ongoing("DONE") & crc.ready) | (started & self.read))]
         return m
 
-    def _write(self, m, cursor):
+    def _write(self, m, cursor, word):
         """Gather the bytes of a row, store it, and so on to the end of the tail."""
         ended = Signal()
         with m.State("WRITE"):
             m.d.comb += self.tail.ready.eq(1)
             with m.If(self.tail.valid):
-                byte = self.bus.write_data.word_select(cursor.place, Byte.width)
-                m.d.sync += [byte.eq(self.tail.p.data), ended.eq(self.tail.p.last),
+                m.d.sync += [word.eq(word >> Byte.width), ended.eq(self.tail.p.last),
                              cursor.place.eq(Mux(cursor.complete, 0, cursor.place + 1))]
+                with m.Switch(self.memory):     # the first byte of a row arrives at its low end
+                    for memory, layout in memory_layouts(self._spec, self._sums).items():
+                        with m.Case(memory):
+                            m.d.sync += word.word_select(
+                                layout.row_bytes - 1, Byte.width).eq(self.tail.p.data)
                 with m.If(cursor.complete):
                     m.next = "STORE"
                 with m.Elif(self.tail.p.last):
-                    m.d.sync += self.status.eq(Mux(cursor.known, Status.BAD_LENGTH,
-                                                   Status.BAD_ADDRESS))
+                    m.d.sync += self.status.eq(Status.BAD_LENGTH)
                     m.next = "DONE"
         with m.State("STORE"):
             m.d.comb += self.bus.write.eq(cursor.exists & (self.status == Status.OK))
@@ -184,46 +193,27 @@ class MemoryPort(wiring.Component):
             with m.If(ended):
                 m.next = "DONE"
 
-    def _fetch(self, m, cursor):
-        """Fetch a row, if there is one."""
+    def _fetch(self, m, cursor, word, started):
+        """Fetch a row, if all rows exist."""
+        some = self.rows.any()
         with m.State("FETCH"):
-            m.d.sync += cursor.place.eq(cursor.place + 1)
-            with m.If(cursor.place == MEMORY_READ_LATENCY - 1):
+            m.d.sync += [cursor.place.eq(cursor.place + 1), word.eq(self.bus.read_data)]
+            with m.If(cursor.place == MEMORY_READ_LATENCY):
                 m.d.sync += cursor.place.eq(0)
-                m.next = "CHECK"
-                with m.If(self.read):
-                    m.next = "PICK"
-                with m.If(~self.read & (cursor.left == 0)):
-                    m.next = "DONE"
-                with m.If(~Mux(self.read, cursor.fits, cursor.exists)):
-                    m.d.sync += self.status.eq(Status.BAD_ADDRESS)
+                with m.If(cursor.fits & some):
+                    m.d.sync += started.eq(1)
+                    m.next = "SEND"
+                with m.Else():
+                    with m.If(~(cursor.exists & self.check & ~some)):
+                        m.d.sync += self.status.eq(Status.BAD_ADDRESS)
                     m.next = "DONE"
 
-    def _check(self, m, cursor):
-        """Take the bytes of a row, and so on to the last row."""
-        with m.State("CHECK"):
-            m.d.sync += cursor.place.eq(cursor.place + 1)
+    def _send(self, m, cursor, word, ready):
+        """Send the bytes of a row, or take their CRC, and so on to the last row."""
+        with m.State("SEND"), m.If(ready):
+            m.d.sync += [word.eq(word >> Byte.width), cursor.place.eq(cursor.place + 1)]
             with m.If(cursor.complete):
-                m.d.sync += [cursor.place.eq(0), cursor.row.eq(cursor.row + 1),
-                             cursor.left.eq(cursor.left - 1)]
+                m.d.sync += [cursor.place.eq(0), cursor.row.eq(cursor.row + 1)]
                 m.next = "FETCH"
-                with m.If(cursor.left == 1):
+                with m.If(cursor.last):
                     m.next = "DONE"
-
-    def _read(self, m, cursor, byte):
-        """Send the bytes of a row, and so on to the last row."""
-        last = cursor.left == 1
-        with m.State("PICK"):
-            m.next = "SEND"
-        with m.State("SEND"):
-            m.d.comb += [self.o.valid.eq(1), self.o.p.data.eq(byte),
-                         self.o.p.last.eq(cursor.complete & last)]
-            with m.If(self.o.ready):
-                m.d.sync += cursor.place.eq(cursor.place + 1)
-                m.next = "PICK"
-                with m.If(cursor.complete):
-                    m.d.sync += [cursor.place.eq(0), cursor.row.eq(cursor.row + 1),
-                                 cursor.left.eq(cursor.left - 1)]
-                    m.next = "FETCH"
-                    with m.If(last):
-                        m.next = "DONE"

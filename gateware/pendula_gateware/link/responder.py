@@ -46,17 +46,17 @@ class HelloPacket(wiring.Component):
         content = self._hello.encode()
         first_seed_byte = len(content) - SEED_BITS // Byte.width
         m.submodules.rom = rom = memory.Memory(shape=Byte, depth=len(content), init=content)
-        read = rom.read_port(domain="comb")
-        place, data = Signal(range(len(content))), Signal(Byte)
+        read, moves = rom.read_port(), ~self.o.valid | self.o.ready
+        place, shown = Signal(range(len(content))), Signal(range(len(content)))
         last = place == len(content) - 1
-        m.d.comb += [read.addr.eq(place), data.eq(read.data)]
+        m.d.comb += [read.addr.eq(place), read.en.eq(moves), self.o.p.data.eq(read.data)]
         if self._hello.jitter_rings:
-            with m.If(place >= first_seed_byte):
-                byte = (place - first_seed_byte)[:ceil_log2(SEED_BITS // Byte.width)]
-                m.d.comb += data.eq(self.jitter_seed.word_select(byte, Byte.width))
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.p.data.eq(data), self.o.p.last.eq(last),
-                         self.o.valid.eq(1), place.eq(Mux(last, 0, place + 1))]
+            with m.If(shown >= first_seed_byte):
+                byte = (shown - first_seed_byte)[:ceil_log2(SEED_BITS // Byte.width)]
+                m.d.comb += self.o.p.data.eq(self.jitter_seed.word_select(byte, Byte.width))
+        with m.If(moves):
+            m.d.sync += [shown.eq(place), self.o.p.last.eq(last), self.o.valid.eq(1),
+                         place.eq(Mux(last, 0, place + 1))]
         return m
 
 
@@ -66,7 +66,7 @@ class Responder(wiring.Component):
     Members
     -------
     i : :py:`In(stream.Signature(Response))`
-        Responses.
+        Responses; taken with the last byte.
     hello : :py:`In(PacketStream)`
         Tails of responses with `Tail.HELLO`.
     result : :py:`In(PacketStream)`
@@ -75,12 +75,10 @@ class Responder(wiring.Component):
         Tails of responses with `Tail.ROWS`.
     o : :py:`Out(PacketStream)`
         Contents.
-    busy : :py:`Out(1)`
-        Whether a response that was taken is not yet sent.
 
     Notes
     -----
-    Latency 1 cycle, then one byte a cycle; one response at a time.
+    Latency 0 cycles, then one byte a cycle.
     """
 
     i: stream.Interface
@@ -88,36 +86,28 @@ class Responder(wiring.Component):
     result: stream.Interface
     rows: stream.Interface
     o: stream.Interface
-    busy: Signal
-    latency = 1
+    latency = 0
 
     def __init__(self) -> None:
         super().__init__({"i": In(stream.Signature(Response)), "hello": In(PacketStream),
                           "result": In(PacketStream), "rows": In(PacketStream),
-                          "o": Out(PacketStream), "busy": Out(1)})
+                          "o": Out(PacketStream)})
 
     def elaborate(self, platform):
         m = Module()
-        response = Signal(Response)
+        response = self.i.p
         place = Signal(range(HEADER_BYTES + VALUE_BYTES))
-        end = Mux(response.has_value, HEADER_BYTES + VALUE_BYTES, HEADER_BYTES) - 1
+        end = place == Mux(response.has_value, HEADER_BYTES + VALUE_BYTES, HEADER_BYTES) - 1
         moves = self.o.valid & self.o.ready
-        with m.FSM() as fsm:
-            with m.State("IDLE"):
-                m.d.comb += self.i.ready.eq(1)
-                m.d.sync += [response.eq(self.i.p), place.eq(0)]
-                with m.If(self.i.valid):
-                    m.next = "FIXED"
+        with m.FSM():
             with m.State("FIXED"):
                 tail = response.tail != Tail.NONE
                 m.d.comb += [self.o.p.data.eq(response.as_value().word_select(place, Byte.width)),
-                             self.o.p.last.eq((place == end) & ~tail), self.o.valid.eq(1)]
+                             self.o.p.last.eq(end & ~tail), self.o.valid.eq(self.i.valid)]
                 with m.If(moves):
-                    m.d.sync += place.eq(place + 1)
-                    with m.If(place == end):
-                        m.next = "IDLE"
-                        with m.If(tail):
-                            m.next = "TAIL"
+                    m.d.sync += place.eq(Mux(end, 0, place + 1))
+                    with m.If(end & tail):
+                        m.next = "TAIL"
             with m.State("TAIL"):
                 for kind, source in ((Tail.HELLO, self.hello), (Tail.RESULT, self.result),
                                      (Tail.ROWS, self.rows)):
@@ -125,6 +115,6 @@ class Responder(wiring.Component):
                         m.d.comb += [self.o.p.eq(source.p), self.o.valid.eq(source.valid),
                                      source.ready.eq(self.o.ready)]
                 with m.If(moves & self.o.p.last):
-                    m.next = "IDLE"
-        m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
+                    m.next = "FIXED"
+        m.d.comb += self.i.ready.eq(moves & self.o.p.last)
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from pendula.contract.protocol import INDEX_BYTES, Status
 from pendula.contract.statistics import RUN_SAMPLES_HI
 from pendula_gateware.interfaces import Byte, RegisterValues, job_shape
+from pendula_gateware.numeric.delay import registered
 
 __all__ = ["Runner"]
 
@@ -94,31 +95,34 @@ class Runner(wiring.Component):
         """Samples that the array draws side by side."""
         return self._lanes
 
-    def _send_jobs(self, m: Module, last: Value, more: Signal) -> None:
+    def _send_jobs(self, m: Module, end: Value, more: Signal) -> None:
         """Send jobs of as many samples as there are lanes; clear `more` with the last one."""
-        left = Signal(INDEX_BITS)
+        left, few = Signal(INDEX_BITS), Signal()    # `left` is 0 for all 2**32
         job = self.job.p
         alone = self.alone | self.force
-        m.d.comb += [left.eq(last - job.index), job.force.eq(self.force), self.job.valid.eq(more)]
+        m.d.comb += [left.eq(end - job.index), few.eq((left != 0) & (left <= self._lanes)),
+                     job.force.eq(self.force), self.job.valid.eq(more)]
         with m.If(~alone):
-            m.d.comb += job.more.eq(Mux(left < self._lanes, left, self._lanes - 1))
+            m.d.comb += job.more.eq(Mux(few, left, self._lanes) - 1)
         with m.If(self.job.valid & self.job.ready):
-            m.d.sync += [job.index.eq(job.index + job.more + 1), more.eq(left != job.more)]
+            m.d.sync += [job.index.eq(job.index + job.more + 1),
+                         more.eq(~self.force & (left != job.more + 1))]
 
     def elaborate(self, platform):
         m = Module()
-        last = Signal(INDEX_BITS + 1)       # one bit more: beyond the largest index
-        more = Signal()                     # jobs are left to send
+        end = registered(m, self.first + self.count)    # a bit more: beyond the largest index
+        more = Signal()                                 # jobs are left to send
         sums_up = self.measure & ~self.force
         unmeasurable = sums_up & (~self.measurable | (self.count > RUN_SAMPLES_HI))
+        beyond = end[-1] & end[:-1].any()
         bad = Mux(self.force, self.first >= self._capacity,
-                  (self.count == 0) | last[-1] | (self.segments == 0)
+                  (self.count == 0) | beyond | (self.segments == 0)
                   | (self.segments > self._capacity) | unmeasurable)
-        self._send_jobs(m, last[:INDEX_BITS], more)
+        following = (self.index.p + 1)[:INDEX_BITS]
+        self._send_jobs(m, end[:INDEX_BITS], more)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [last.eq(self.first + Mux(self.force, 1, self.count) - 1),
-                             self.job.p.index.eq(self.first), self.index.p.eq(self.first)]
+                m.d.sync += [self.job.p.index.eq(self.first), self.index.p.eq(self.first)]
                 with m.If(self.run):
                     m.next = "CHECK"
             with m.State("CHECK"):
@@ -130,8 +134,8 @@ class Runner(wiring.Component):
             with m.State("RUN"):
                 m.d.comb += self.index.valid.eq(1)
                 with m.If(self.index.ready):
-                    m.d.sync += self.index.p.eq(self.index.p + 1)
-                    with m.If(self.index.p == last):
+                    m.d.sync += self.index.p.eq(following)
+                    with m.If(self.force | (following == end[:INDEX_BITS])):
                         m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.done.eq(~more & ~(sums_up & self.array_busy))

@@ -61,6 +61,7 @@ def test_nothing_happens_while_the_array_is_busy():
         ctx.set(dut.array_busy, 0)
         assert await get_packet(ctx, dut.o) == bytes((1, Status.OK))
         assert ctx.get(dut.registers.seed_lo) == 5
+        await ctx.tick()
         assert not ctx.get(dut.busy)
 
     simulate(dut, bench)
@@ -83,18 +84,23 @@ def test_jitter_commands_are_given_once_and_what_follows_waits():
                 ctx.set(dut.jitter.status, len(given))
                 ctx.set(dut.jitter.busy, 0)
 
-    async def bench(ctx):
-        for value in (1, 2, 0, 3, 5, 1 << 31):       # the device keeps two bits of each
+    values = (1, 2, 0, 3, 5, 1 << 31)                # the device keeps two bits of each
+
+    async def source(ctx):
+        for value in values:
             await put_packet(ctx, dut.i, content(1, Opcode.WRITE_REGISTER,
                                                  RegisterName.JITTER_COMMAND, value))
             await put_packet(ctx, dut.i, content(2, Opcode.READ_REGISTER,
                                                  RegisterName.JITTER_STATUS))
+
+    async def bench(ctx):
+        for value in values:
             assert await get_packet(ctx, dut.o, Random(value), 0.5) == bytes((1, Status.OK))
             answer = await get_packet(ctx, dut.o, Random(value), 0.5)
             assert answer == bytes((2, Status.OK, len(given), 0, 0, 0))
         assert given == [(1, 0), (0, 1), (1, 0)]
 
-    simulate(dut, bench, checks=[seeder])
+    simulate(dut, source, bench, checks=[seeder])
 
 
 def test_a_jitter_command_is_given_when_it_is_answered_and_the_device_is_busy_until_it_ends():
@@ -108,10 +114,12 @@ def test_a_jitter_command_is_given_when_it_is_answered_and_the_device_is_busy_un
                 given.append(1)
                 ctx.set(dut.jitter.busy, 1)
 
-    async def bench(ctx):
+    async def source(ctx):
         await put_packet(ctx, dut.i, content(1, Opcode.HELLO))
         await put_packet(ctx, dut.i, content(2, Opcode.WRITE_REGISTER,
                                              RegisterName.JITTER_COMMAND, 1))
+
+    async def bench(ctx):
         for _ in range(20):
             await ctx.tick()
         assert not given                 # HELLO's answer is still to be sent
@@ -124,7 +132,7 @@ def test_a_jitter_command_is_given_when_it_is_answered_and_the_device_is_busy_un
         assert not ctx.get(dut.busy)
         assert given == [1]
 
-    simulate(dut, bench, checks=[watch])
+    simulate(dut, source, bench, checks=[watch])
 
 
 def test_jobs_run_ahead_while_a_result_is_sent():

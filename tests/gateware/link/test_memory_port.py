@@ -93,9 +93,9 @@ class Driver:
             await ctx.tick()
         status, content = ctx.get(self.port.status), b""
         if status == Status.OK:
-            assert not ctx.get(self.port.over)
             content = await get_packet(ctx, self.port.o, rng, stall)
-        assert ctx.get(self.port.over)
+        assert not ctx.get(self.port.o.valid)
+        assert (ctx.get(self.port.done), ctx.get(self.port.status)) == (1, status)
         ctx.set(self.port.run, 0)
         ctx.set(self.port.read, 0)
         await ctx.tick()
@@ -136,7 +136,7 @@ def test_rows_are_written_checked_and_read(memory, fabric, stall):
             content = b"".join(image[start:start + rows])
             status, crc, cycles = await driver.check(ctx, memory, start, rows)
             assert (status, crc) == (Status.OK, zlib.crc32(content))
-            assert cycles <= len(content) + MEMORY_READ_LATENCY * rows + 3
+            assert cycles <= len(content) + (MEMORY_READ_LATENCY + 1) * rows + 3
             assert await driver.read(ctx, memory, start, rows, rng, stall) == (Status.OK, content)
 
     simulate(driver.dut, bench, checks=[driver.record])

@@ -1,6 +1,6 @@
 from random import Random
 
-from pendula.contract.registers import REGISTERS, Access
+from pendula.contract.registers import REGISTERS, Access, RegisterName
 from pendula_gateware.link.registers import Registers
 from streams import simulate
 
@@ -25,6 +25,7 @@ def test_every_address():
         ctx.set(dut.frames_dropped, 1003)
         ctx.set(dut.jitter_status, 9)
         ctx.set(dut.jitter_bits, 1005)
+        ctx.set(dut.en, 1)
         read_only = {"SATURATIONS": 1001, "CYCLES": 1002, "FRAMES_DROPPED": 1003,
                      "JITTER_STATUS": 9, "JITTER_BITS": 1005}
         for address in range(256):
@@ -34,9 +35,9 @@ def test_every_address():
             assert ctx.get(dut.known) == (register is not None)
             writable = register is not None and register.access is Access.READ_WRITE
             assert ctx.get(dut.writable) == writable
-            expected = 0 if register is None else read_only.get(
-                register.name.name, kept(register, register.reset))
-            assert ctx.get(dut.read_data) == expected, address
+            if register is not None:
+                expected = read_only.get(register.name.name, kept(register, register.reset))
+                assert ctx.get(dut.read_data) == expected, address
 
     simulate(dut, bench)
 
@@ -48,6 +49,7 @@ def test_writes_keep_the_width_and_the_sign():
     async def bench(ctx):
         expected = {register.name: kept(register, register.reset) for register in REGISTERS
                     if register.access is Access.READ_WRITE}
+        ctx.set(dut.en, 1)
         for _ in range(300):
             register = rng.choice(REGISTERS)
             value = rng.choice((rng.randrange(1 << 32), 0, MASK, 1 << (register.width - 1)))
@@ -65,5 +67,27 @@ def test_writes_keep_the_width_and_the_sign():
                 await ctx.tick().repeat(dut.latency)
                 assert ctx.get(dut.read_data) == stored
                 assert ctx.get(dut.values[name.name.lower()]) & MASK == stored
+
+    simulate(dut, bench)
+
+
+def test_what_is_read_stays_without_en():
+    dut = Registers()
+
+    async def bench(ctx):
+        ctx.set(dut.saturations, 1001)
+        ctx.set(dut.address, RegisterName.SATURATIONS)
+        ctx.set(dut.en, 1)
+        await ctx.tick().repeat(dut.latency)
+        ctx.set(dut.en, 0)
+        ctx.set(dut.saturations, 1002)
+        for address in (RegisterName.SATURATIONS, RegisterName.SEED_LO, 255):
+            ctx.set(dut.address, address)
+            await ctx.tick().repeat(dut.latency + 1)
+            assert (ctx.get(dut.read_data), ctx.get(dut.known), ctx.get(dut.writable)) == (
+                1001, 1, 0)
+        ctx.set(dut.en, 1)
+        await ctx.tick()
+        assert not ctx.get(dut.known)
 
     simulate(dut, bench)
