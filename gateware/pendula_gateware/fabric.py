@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "UNCHECKED", "Fabric"]
+__all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "LARGE", "UNCHECKED", "Fabric"]
 
 
 UNCHECKED: dict[str, Any] = {"no_rw_check": 1}
 """Attributes of a memory whose reader does not care what it gets from a row that is written in that
 cycle; synthesis adds logic for it otherwise."""
+
+
+LARGE = "large"
+"""What the name of a memory in large RAM begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,9 @@ class Fabric:
         Rings of fewer words are kept in look-up tables rather than block RAM.
     bank_depth : int
         Memories of more rows are split into banks of this many; 0 never splits.
+    large_bits : int
+        Memories of more bits are kept in large RAM with one port, which begins with any contents;
+        0 where there is none.
     compact : bool
         Whether logic cells are scarcer than cycles and nanoseconds: the link works its checksums
         out a bit a cycle, and its parts follow each other without buffers.
@@ -44,6 +51,7 @@ class Fabric:
     multiplier_bits: int = 0
     distributed_depth: int = 0
     bank_depth: int = 0
+    large_bits: int = 0
     compact: bool = False
     syntheses: tuple[str, ...] = ()
     fold: int = 1
@@ -52,6 +60,10 @@ class Fabric:
         """Return the rows of the banks of a memory; all but the last are alike."""
         depth = self.bank_depth or rows
         return [min(depth, rows - first) for first in range(0, rows, depth)]
+
+    def is_large(self, bits: int) -> bool:
+        """Return whether a memory is kept in large RAM; :data:`LARGE` then begins its name."""
+        return 0 < self.large_bits < bits
 
     def ring_attributes(self, depth: int) -> dict[str, Any]:
         """Return what tells synthesis how to keep a ring of `depth` words."""
@@ -70,9 +82,15 @@ ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
 # Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign bit of
 # a registered product: both leave wires without a driver. It packs no register behind a kept wire.
 _KEEP_PRODUCTS = "proc; setattr -set keep 1 t:$mul %co1:+[Y] w:* %i; "
-ICE40 = Fabric("ice40", multiplier_bits=16, compact=True, syntheses=(
-    f"{_KEEP_PRODUCTS}synth_ice40 -dsp -abc9 -device u",
-    f"{_KEEP_PRODUCTS}synth_ice40 -dsp -device u"))
+# Amaranth's ports answer with the old word where one is read as it is written, and block RAM does
+# not. No memory here is read so, or what is read then is not used; Yosys does not see that in the
+# attribute once a port has a clock of its own.
+_IGNORE_COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i; "
+# Large RAM has no initial contents, and Amaranth gives zeros to every memory.
+_FORGET_CONTENTS = f"delete t:$meminit_v2 r:MEMID=\\\\{LARGE}_* %i; "
+_SYNTH_ICE40 = f"{_IGNORE_COLLISIONS}{_FORGET_CONTENTS}{_KEEP_PRODUCTS}synth_ice40 -dsp -spram"
+ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=32_768, compact=True, syntheses=(
+    f"{_SYNTH_ICE40} -abc9 -device u", f"{_SYNTH_ICE40} -device u"))
 
 GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
                syntheses=("synth_gowin -family gw1n",))

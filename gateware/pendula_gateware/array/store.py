@@ -9,7 +9,7 @@ from amaranth.utils import exact_log2
 
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.spec import ArraySpec
-from pendula_gateware.fabric import GENERIC, UNCHECKED, Fabric
+from pendula_gateware.fabric import GENERIC, LARGE, UNCHECKED, Fabric
 from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, row_shape
 from pendula_gateware.numeric.delay import delayed
 
@@ -60,6 +60,7 @@ class RowStore(wiring.Component):
         self._number, self._shape = number, row_shape(layout)
         self._kept = data.StructLayout({
             name: field.shape for name, field in self._shape if fields is None or name in fields})
+        self._large = fabric.is_large(layout.rows * self._kept.size)
         super().__init__({
             "bus": In(MemoryBus(spec)), "use": In(1), "row": In(range(layout.rows)),
             "o": Out(self._shape),
@@ -76,14 +77,16 @@ class RowStore(wiring.Component):
 
     def _build_bank(self, m: Module, number: int, row: Value, written: data.View) -> data.View:
         """Return what a bank answered a cycle ago."""
-        m.submodules[f"bank_{number}"] = bank = memory.Memory(
-            shape=self._kept, depth=self._banks[number], init=[], attrs=UNCHECKED)
+        m.submodules[f"{LARGE if self._large else 'bank'}_{number}"] = bank = memory.Memory(
+            shape=self._kept, depth=self._banks[number], init=[],
+            attrs=UNCHECKED | ({"ram_style": "huge"} if self._large else {}))
         write, read = bank.write_port(), bank.read_port()
         chosen = self._bank(self.bus.row) == number
         m.d.comb += [
             write.en.eq(self.bus.write & (self.bus.memory == self._number) & chosen),
-            write.addr.eq(self.bus.row),
+            write.addr.eq(row),         # the bus's whenever it writes: one port serves both
             read.addr.eq(row),
+            read.en.eq(~write.en),
             *(write.data[name].eq(written[name]) for name, _ in self._kept),
         ]
         return delayed(m, read.data, 1)
