@@ -280,9 +280,10 @@ class OscillatorArray(ArrayPart):
 
     def _seed(self, m: Module, sequencer: Sequencer) -> None:
         """Prepare the streams of the next job; load them, a lane a cycle."""
-        m.submodules.seeds = seeds = SeedBank(lanes=self.lanes)
+        m.submodules.seeds = seeds = SeedBank(lanes=self.lanes, fabric=self._fabric)
+        may = sequencer.rest if seeds.rests else C(1)
         m.d.comb += [
-            seeds.wanted.eq(self.job.valid & ~sequencer.load),
+            seeds.wanted.eq(self.job.valid & ~sequencer.load & may),
             seeds.name.seed_lo.eq(self.registers.seed_lo),
             seeds.name.seed_hi.eq(self.registers.seed_hi),
             seeds.name.index.eq(self.job.p.index), seeds.more.eq(self.job.p.more),

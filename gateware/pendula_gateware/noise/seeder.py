@@ -1,14 +1,17 @@
 """Seeder: the Chaskey permutation of (seed, sample index), a round a cycle."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import lane_shape
 from pendula_gateware.numeric.delay import registered
 
-__all__ = ["SeedBank", "Seeder", "StateLayout", "StreamName", "chaskey_round"]
+__all__ = ["SeedBank", "Seeder", "SerialSeeder", "StateLayout", "StreamName", "chaskey_round"]
 
 StateLayout = data.ArrayLayout(noise.WORD_BITS, 4)
 
@@ -91,6 +94,95 @@ class Seeder(wiring.Component):
         return m
 
 
+class SerialSeeder(wiring.Component):
+    """A :class:`Seeder` that works a bit of each word out in a cycle, in few logic cells.
+
+    Members
+    -------
+    i : :py:`In(stream.Signature(StreamName))`
+        Seed and sample index.
+    o : :py:`Out(stream.Signature(StateLayout))`
+        First state; it stays for a cycle after it is taken, then the payload is zeros until the
+        next name.
+
+    Notes
+    -----
+    Latency ``64 * CHASKEY_ROUNDS + 1`` cycles: each round has two halves, in which two words are
+    added to two others, and these turned and added bit by bit to the sums. Words are rings; in
+    rotations, bits that have left a ring are taken from its past. Words that are turned by half
+    their length swap the halves by name alone.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+    latency = 2 * noise.WORD_BITS * noise.CHASKEY_ROUNDS + 1
+    turns = {1: (5, 7), 3: (8, 13)}
+    """Bits by which a word is turned in the first and in the second half of a round."""
+
+    def __init__(self) -> None:
+        super().__init__({"i": In(stream.Signature(StreamName)),
+                          "o": Out(stream.Signature(StateLayout))})
+
+    @staticmethod
+    def model(seed: int, index: int) -> noise.State:
+        """Compute the first state."""
+        return noise.seed_state(seed, index)
+
+    def _turn(self, m: Module, word: Value, turns: tuple[int, int], place: Value,
+              second: Value) -> Value:
+        """Return the bit at `place` of a ring before this half, turned to the left."""
+        past = Signal(max(turns), reset_less=True)
+        m.d.sync += past.eq(Cat(word[0], past))
+        return Mux(second, *(Mux(place < turn, word[-turn], past[turn - 1])
+                             for turn in reversed(turns)))
+
+    def _add(self, m: Module, word: Value, other: Value, swapped: Value,
+             place: Value) -> Value:
+        """Add a bit of another word to one, whose halves may be swapped; return the sum."""
+        middle, carry, total = noise.WORD_BITS // 2, Signal(), Signal(2)
+        upper = place[-1] ^ swapped
+        m.d.comb += total.eq(Mux(upper, word[middle], word[0]) + other + carry)
+        m.d.sync += carry.eq(total[1] & ~place.all())
+        for half, moves in ((word[:middle], ~upper), (word[middle:], upper)):
+            with m.If(moves):
+                m.d.sync += half.eq(Cat(half[1:], total[0]))
+        return total[0]
+
+    def _mix(self, m: Module, v: data.View, count: Signal) -> None:
+        """Work out a bit of each word."""
+        place, second, odd = count[:5], count[5], count[6]
+        first_sum = self._add(m, v[0], Mux(second, v[3][0], v[1][0]), odd ^ second, place)
+        second_sum = self._add(m, v[2], Mux(second, v[1][0], v[3][0]), odd, place)
+        for word, sums in ((1, (first_sum, second_sum)), (3, (second_sum, first_sum))):
+            turned = self._turn(m, v[word], self.turns[word], place, second)
+            m.d.sync += v[word].eq(Cat(v[word][1:], turned ^ Mux(second, sums[1], sums[0])))
+
+    def elaborate(self, platform):
+        m = Module()
+        v = Signal(StateLayout)
+        count = Signal(range(2 * noise.WORD_BITS * noise.CHASKEY_ROUNDS))
+        name = self.i.p
+        m.d.comb += self.o.p.eq(v)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [v.eq(0), count.eq(0)]
+                with m.If(self.i.valid):
+                    m.d.sync += v.eq(Cat(name.seed_lo, name.seed_hi, name.index,
+                                         C(noise.SEED_TAG, noise.WORD_BITS)))
+                    m.next = "MIX"
+            with m.State("MIX"):
+                self._mix(m, v, count)
+                m.d.sync += count.eq(count + 1)
+                with m.If(count == 2 * noise.WORD_BITS * noise.CHASKEY_ROUNDS - 1):
+                    m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.next = "IDLE"
+        return m
+
+
 class SeedBank(wiring.Component):
     """Prepare the first states of the next job's streams while the job before it runs.
 
@@ -98,11 +190,14 @@ class SeedBank(wiring.Component):
     ----------
     lanes : int
         Streams that a job may have.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
     wanted : :py:`In(1)`
-        There is a next job; `name` and `more` are constant from now until `taken`.
+        There is a next job; `name` and `more` are constant from now until `taken`. Where the bank
+        `rests`, only while no lane draws.
     name : :py:`In(StreamName)`
         Its first stream.
     more : :py:`In(lane_shape(lanes))`
@@ -114,13 +209,14 @@ class SeedBank(wiring.Component):
     read : :py:`In(1)`
         Show it on `o` in the next cycle.
     o : :py:`Out(StateLayout)`
-        First state, zeros where none was read.
+        First state, zeros where none was read; where the bank `rests`, while no lane draws it may
+        be anything else.
     taken : :py:`In(1)`
         All are read: prepare the next.
 
     Notes
     -----
-    Preparing takes ``Seeder.latency + 1`` cycles a stream.
+    Preparing takes `stream_latency` cycles a stream.
     """
 
     wanted: Signal
@@ -132,8 +228,8 @@ class SeedBank(wiring.Component):
     o: data.View
     taken: Signal
 
-    def __init__(self, *, lanes: int) -> None:
-        self._lanes = lanes
+    def __init__(self, *, lanes: int, fabric: Fabric = GENERIC) -> None:
+        self._lanes, self._fabric = lanes, fabric
         super().__init__({
             "wanted": In(1), "name": In(StreamName), "more": In(lane_shape(lanes)),
             "ready": Out(1), "place": In(lane_shape(lanes)), "read": In(1), "o": Out(StateLayout),
@@ -144,7 +240,21 @@ class SeedBank(wiring.Component):
         """Streams that a job may have."""
         return self._lanes
 
-    def _keep(self, m: Module, seeder: Seeder, done: Signal) -> Value:
+    @property
+    def rests(self) -> bool:
+        """Whether it prepares streams between jobs alone, and keeps them where they are made."""
+        return self._fabric.compact and self._lanes == 1
+
+    @property
+    def stream_latency(self) -> int:
+        """Cycles that a stream takes."""
+        return self._seeder.latency + 1
+
+    @property
+    def _seeder(self) -> type[Seeder | SerialSeeder]:
+        return SerialSeeder if self._fabric.compact else Seeder
+
+    def _keep(self, m: Module, seeder: Any, done: Signal) -> Value:
         """Keep what is prepared; return the stream at `place`. One stream waits in the seeder."""
         if self._lanes == 1:
             m.d.comb += [seeder.o.ready.eq(self.taken), done.eq(seeder.o.valid)]
@@ -159,7 +269,7 @@ class SeedBank(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.seeder = seeder = Seeder()
+        m.submodules.seeder = seeder = self._seeder()
         asked, done = Signal(range(self._lanes + 1)), Signal(range(self._lanes + 1))
         more = registered(m, self.more)         # the first stream is wanted in any case
         state = self._keep(m, seeder, done)
@@ -168,8 +278,9 @@ class SeedBank(wiring.Component):
             seeder.i.valid.eq(self.wanted & (asked <= more)),
             self.ready.eq(done > more),
         ]
-        m.d.sync += [
-            self.o.eq(Mux(self.read, state, 0)),
-            asked.eq(Mux(self.taken, 0, asked + (seeder.i.valid & seeder.i.ready))),
-        ]
+        m.d.sync += asked.eq(Mux(self.taken, 0, asked + (seeder.i.valid & seeder.i.ready)))
+        if self.rests:
+            m.d.comb += self.o.eq(state)
+        else:
+            m.d.sync += self.o.eq(Mux(self.read, state, 0))
         return m

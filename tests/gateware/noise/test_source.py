@@ -6,15 +6,17 @@ import pytest
 
 from pendula.contract import noise
 from pendula.contract.gaussian import GAUSSIAN_LAW, TriangleMixture
-from pendula_gateware.noise.seeder import SeedBank, Seeder
+from pendula_gateware.fabric import ICE40
+from pendula_gateware.noise.seeder import SeedBank, Seeder, SerialSeeder
 from pendula_gateware.noise.source import GaussianMapper, NoiseSource, Xoshiro
 from streams import get, put, simulate
 
 NAMES = [(0, 0), (1, 0), (0, 1), ((1 << 64) - 1, (1 << 32) - 1), (0x0123456789ABCDEF, 77)]
 
 
-def test_seeder():
-    component = Seeder()
+@pytest.mark.parametrize("make", [Seeder, SerialSeeder])
+def test_seeder(make):
+    component = make()
     names = [{"seed_lo": seed & 0xFFFFFFFF, "seed_hi": seed >> 32, "index": index}
              for seed, index in NAMES]
     states = []
@@ -46,7 +48,7 @@ def test_seed_bank(lanes):
                 assert ctx.get(component.o.as_value()) == 0
                 await ctx.tick()
                 cycles += 1
-            assert cycles <= (more + 1) * (Seeder.latency + 1) + 1
+            assert cycles <= (more + 1) * component.stream_latency + 1
             ctx.set(component.wanted, 0)
             for place in range(more + 1):
                 ctx.set(component.place, place)
@@ -63,8 +65,37 @@ def test_seed_bank(lanes):
     simulate(component, run)
 
 
-def test_seeder_latency():
-    component = Seeder()
+def test_a_bank_that_rests_shows_a_stream_and_then_zeros():
+    component = SeedBank(lanes=1, fabric=ICE40)
+    assert component.rests
+
+    async def run(ctx):
+        for seed_raw, index in NAMES:
+            ctx.set(component.name, {"seed_lo": seed_raw & 0xFFFFFFFF, "seed_hi": seed_raw >> 32,
+                                     "index": index})
+            ctx.set(component.wanted, 1)
+            cycles = 0
+            while not ctx.get(component.ready):
+                await ctx.tick()
+                cycles += 1
+            assert cycles <= component.stream_latency + 1
+            ctx.set(component.wanted, 0)
+            ctx.set(component.read, 1)
+            ctx.set(component.taken, 1)
+            await ctx.tick()
+            ctx.set(component.read, 0)
+            ctx.set(component.taken, 0)
+            assert tuple(ctx.get(component.o)) == noise.seed_state(seed_raw, index)
+            for _ in range(3):
+                await ctx.tick()
+                assert ctx.get(component.o.as_value()) == 0
+
+    simulate(component, run)
+
+
+@pytest.mark.parametrize("make", [Seeder, SerialSeeder])
+def test_seeder_latency(make):
+    component = make()
     waited = []
 
     async def run(ctx):
