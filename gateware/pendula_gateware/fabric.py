@@ -36,8 +36,8 @@ class Fabric:
         Memories of more bits are kept in large RAM with one port, which begins with any contents;
         0 where there is none.
     compact : bool
-        Whether logic cells are scarcer than cycles and nanoseconds: the link works its checksums
-        out a bit a cycle, and its parts follow each other without buffers.
+        Whether logic cells are scarcer than cycles and nanoseconds: checksums and first states of
+        noise streams take a cycle a bit, and fewer registers and buffers stand between parts.
     syntheses : tuple of str
         Commands of Yosys that map gateware to the family's cells, without the name of the top: the
         first that does not fail is used.
@@ -60,6 +60,11 @@ class Fabric:
         """Return the rows of the banks of a memory; all but the last are alike."""
         depth = self.bank_depth or rows
         return [min(depth, rows - first) for first in range(0, rows, depth)]
+
+    @property
+    def memory_registers(self) -> int:
+        """Registers after a block RAM, which is slow to answer; none where cells are scarce."""
+        return 0 if self.compact else 1
 
     def is_large(self, bits: int) -> bool:
         """Return whether a memory is kept in large RAM; :data:`LARGE` then begins its name."""

@@ -274,9 +274,10 @@ class OscillatorArray(ArrayPart):
         first = self._lanes[0].bus
         share_bus(m, self.bus, *(lane.bus for lane in self._lanes), sequencer.bus, rows.bus,
                   readout.bus)
-        read_data = Mux(self.bus.memory == Memory.TABLE, first.read_data,
-                        rows.bus.read_data | readout.bus.read_data)
-        m.d.comb += self.bus.read_data.eq(registered(m, read_data))
+        read_data = Signal.like(self.bus.read_data)
+        m.d.comb += read_data.eq(Mux(self.bus.memory == Memory.TABLE, first.read_data,
+                                     rows.bus.read_data | readout.bus.read_data))
+        m.d.comb += self.bus.read_data.eq(delayed(m, read_data, self._fabric.memory_registers))
 
     def _seed(self, m: Module, sequencer: Sequencer) -> None:
         """Prepare the streams of the next job; load them, a lane a cycle."""
@@ -320,7 +321,7 @@ class OscillatorArray(ArrayPart):
             spec=self._spec, latency=lane.centre, wait=lane.wait, own_latency=lane.own_latency,
             fabric=self._fabric)
         m.submodules.readout = readout = Readout(
-            spec=self._spec, lanes=self.lanes, sums=self._sums)
+            spec=self._spec, lanes=self.lanes, sums=self._sums, fabric=self._fabric)
         self._connect_bus(m, sequencer, rows, readout)
         self._connect_lanes(m, sequencer, rows, readout)
         self._seed(m, sequencer)

@@ -131,7 +131,6 @@ class StateReader(ArrayPart):
     result: data.View
     v: data.View
     own: data.View
-    state_latency = 2
 
     def __init__(self, *, spec: ArraySpec, wait: int, fabric: Fabric = GENERIC) -> None:
         self._wait, self._fabric = wait, fabric
@@ -145,6 +144,11 @@ class StateReader(ArrayPart):
             "v": Out(edge_shape(spec)),
             "own": Out(own_shape(spec)),
         }, spec=spec)
+
+    @property
+    def state_latency(self) -> int:
+        """Cycles from a token to its state."""
+        return 1 + self._fabric.memory_registers
 
     @property
     def latency(self) -> int:
@@ -241,7 +245,7 @@ class Lane(ArrayPart):
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
-        self._fold = fabric.fold
+        self._fabric = fabric
         self._taps = TapLine(spec=spec, fabric=fabric)
         self._drift, self._integrator = Drift(spec=spec, fabric=fabric), Integrator(spec=spec)
         self._reader = StateReader(
@@ -279,7 +283,7 @@ class Lane(ArrayPart):
         m.submodules.reader, m.submodules.taps = reader, taps = self._reader, self._taps
         m.submodules.drift, m.submodules.integrator = drift, integrator = (
             self._drift, self._integrator)
-        m.submodules.noise = noise = NoiseSource()
+        m.submodules.noise = noise = NoiseSource(fabric=self._fabric)
         wiring.connect(m, wiring.flipped(self.bus), reader.bus)
         m.d.comb += [
             reader.rest.eq(self.rest),
@@ -287,7 +291,7 @@ class Lane(ArrayPart):
             reader.token.eq(self.token),
             reader.result.eq(self.o),
             taps.i.eq(reader.v),
-            taps.step.eq(self.phase == self._fold - 1),
+            taps.step.eq(self.phase == self._fabric.fold - 1),
             drift.phase.eq(self.phase),
             drift.codes.eq(self.codes),
             drift.v.eq(taps.o),

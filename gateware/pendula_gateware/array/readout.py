@@ -14,7 +14,7 @@ from pendula.contract.spec import ArraySpec
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import accumulator_shape, result_shape, state_shape
 from pendula_gateware.array.statistics import Statistics
-from pendula_gateware.fabric import UNCHECKED
+from pendula_gateware.fabric import GENERIC, UNCHECKED, Fabric
 from pendula_gateware.interfaces import (
     Byte,
     MemoryBus,
@@ -94,6 +94,8 @@ class ResultStore(ArrayPart):
         Array.
     lanes : int
         Lanes of the array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -127,16 +129,21 @@ class ResultStore(ArrayPart):
     lane: Signal
     place: Signal
     value: Signal
-    latency = 2
 
-    def __init__(self, *, spec: ArraySpec, lanes: int) -> None:
+    def __init__(self, *, spec: ArraySpec, lanes: int, fabric: Fabric = GENERIC) -> None:
         self._lanes = lanes
+        self._registered = lanes > 1 or fabric.memory_registers > 0
         super().__init__({
             "readout": In(RegisterValues["readout"].shape),
             "i": In(data.ArrayLayout(result_shape(spec), lanes)), "clear": In(1),
             "count": Out(range(spec.nodes + 1)), "force": Out(1), "done": Out(1), "en": In(1),
             "lane": In(lane_shape(lanes)), "place": In(range(spec.nodes)),
             "value": Out(accumulator_shape(spec, "drift"))}, spec=spec)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from `place` to `value`: the memory, the choice of the lane."""
+        return 1 + self._registered
 
     def _keep(self, m: Module, number: int, append: Value) -> Value:
         """Build the memory of a lane; return what is read there."""
@@ -161,8 +168,13 @@ class ResultStore(ArrayPart):
         kept = [self._keep(m, number, append) for number in range(self._lanes)]
         lane = Signal.like(self.lane)
         m.d.comb += self.done.eq(final & (result.token.node == self._spec.nodes - 1))
+        value = Array(kept)[lane]
         with m.If(self.en):
-            m.d.sync += [lane.eq(self.lane), self.value.eq(Array(kept)[lane])]
+            m.d.sync += lane.eq(self.lane)
+            if self._registered:
+                m.d.sync += self.value.eq(value)
+        if not self._registered:
+            m.d.comb += self.value.eq(value)
         with m.If(final):
             m.d.sync += self.force.eq(result.token.force)
         with m.If(self.clear):
@@ -295,6 +307,8 @@ class Readout(ArrayPart):
         Lanes of the array.
     sums : int
         Sums of the statistics; there are none at 0.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -331,8 +345,9 @@ class Readout(ArrayPart):
     measured: Signal
     busy: Signal
 
-    def __init__(self, *, spec: ArraySpec, lanes: int = 1, sums: int = 0) -> None:
-        self._lanes, self._sums = lanes, sums
+    def __init__(self, *, spec: ArraySpec, lanes: int = 1, sums: int = 0,
+                 fabric: Fabric = GENERIC) -> None:
+        self._lanes, self._sums, self._fabric = lanes, sums, fabric
         super().__init__({
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)),
             "i": In(data.ArrayLayout(result_shape(spec), lanes)),
@@ -364,7 +379,8 @@ class Readout(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.store = store = ResultStore(spec=self._spec, lanes=self._lanes)
+        m.submodules.store = store = ResultStore(
+            spec=self._spec, lanes=self._lanes, fabric=self._fabric)
         m.submodules.sender = sender = Sender(
             spec=self._spec, lanes=self._lanes, store_latency=store.latency)
         connect(m, sender.o, flipped(self.o))

@@ -44,8 +44,8 @@ class RowStore(wiring.Component):
 
     Notes
     -----
-    Latency `latency`: the memory, an output register, and the choice of the bank where there are
-    several, each with a register of its own since a block RAM is slow to answer.
+    Latency `latency`: the memory, the registers that the fabric puts behind it, and the choice of
+    the bank where there are several.
     """
 
     bus: MemoryBusInterface
@@ -56,7 +56,7 @@ class RowStore(wiring.Component):
     def __init__(self, *, spec: ArraySpec, number: Memory,
                  fields: Collection[str] | None = None, fabric: Fabric = GENERIC) -> None:
         layout = memory_layouts(spec)[number]
-        self._banks = fabric.banks(layout.rows)
+        self._banks, self._registers = fabric.banks(layout.rows), fabric.memory_registers
         self._number, self._shape = number, row_shape(layout)
         self._kept = data.StructLayout({
             name: field.shape for name, field in self._shape if fields is None or name in fields})
@@ -69,14 +69,19 @@ class RowStore(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a row's number to the row."""
-        return 2 if len(self._banks) == 1 else 3
+        return self._kept_latency + (len(self._banks) > 1)
+
+    @property
+    def _kept_latency(self) -> int:
+        """Cycles from a row's number to what its bank keeps there."""
+        return 1 + self._registers
 
     def _bank(self, row: Value) -> Value:
         """Return the number of the bank of a row."""
         return row[exact_log2(self._banks[0]):] if len(self._banks) > 1 else C(0)
 
     def _build_bank(self, m: Module, number: int, row: Value, written: data.View) -> data.View:
-        """Return what a bank answered a cycle ago."""
+        """Return what a bank answers, `_kept_latency` cycles after it was asked."""
         m.submodules[f"{LARGE if self._large else 'bank'}_{number}"] = bank = memory.Memory(
             shape=self._kept, depth=self._banks[number], init=[],
             attrs=UNCHECKED | ({"ram_style": "huge"} if self._large else {}))
@@ -89,7 +94,7 @@ class RowStore(wiring.Component):
             read.en.eq(~write.en),
             *(write.data[name].eq(written[name]) for name, _ in self._kept),
         ]
-        return delayed(m, read.data, 1)
+        return delayed(m, read.data, self._registers)
 
     def elaborate(self, platform):
         m = Module()
@@ -100,7 +105,7 @@ class RowStore(wiring.Component):
         o = kept[0]
         if len(kept) > 1:
             o = Signal.like(o, reset_less=True)
-            m.d.sync += o.eq(Array(kept)[delayed(m, self._bank(row), 2)])
+            m.d.sync += o.eq(Array(kept)[delayed(m, self._bank(row), self._kept_latency)])
         m.d.comb += [*(self.o[name].eq(o[name]) for name, _ in self._kept),
                      self.bus.read_data.eq(self.o)]
         return m

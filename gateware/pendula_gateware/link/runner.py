@@ -97,16 +97,18 @@ class Runner(wiring.Component):
 
     def _send_jobs(self, m: Module, end: Value, more: Signal) -> None:
         """Send jobs of as many samples as there are lanes; clear `more` with the last one."""
-        left, few = Signal(INDEX_BITS), Signal()    # `left` is 0 for all 2**32
         job = self.job.p
-        alone = self.alone | self.force
-        m.d.comb += [left.eq(end - job.index), few.eq((left != 0) & (left <= self._lanes)),
-                     job.force.eq(self.force), self.job.valid.eq(more)]
-        with m.If(~alone):
-            m.d.comb += job.more.eq(Mux(few, left, self._lanes) - 1)
+        following = Signal(INDEX_BITS)
+        m.d.comb += [job.force.eq(self.force), self.job.valid.eq(more),
+                     following.eq(job.index + job.more + 1)]
+        if self._lanes > 1:
+            left = Signal(INDEX_BITS)                   # 0 for all 2**32
+            m.d.comb += left.eq(end - job.index)
+            with m.If(~(self.alone | self.force)):
+                few = (left != 0) & (left < self._lanes)
+                m.d.comb += job.more.eq(Mux(few, left, self._lanes) - 1)
         with m.If(self.job.valid & self.job.ready):
-            m.d.sync += [job.index.eq(job.index + job.more + 1),
-                         more.eq(~self.force & (left != job.more + 1))]
+            m.d.sync += [job.index.eq(following), more.eq(~self.force & (following != end))]
 
     def elaborate(self, platform):
         m = Module()

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from pendula.contract import noise
 from pendula.contract.gaussian import GAUSSIAN_LAW, TriangleMixture
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.numeric.delay import delayed
 
@@ -77,6 +78,8 @@ class GaussianMapper(wiring.Component):
     ----------
     law : TriangleMixture
         Law.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -87,18 +90,23 @@ class GaussianMapper(wiring.Component):
 
     Notes
     -----
-    Latency 3 cycles, throughput 1 a cycle. One memory, a row a cell; the contract's law takes 256
+    Latency `latency` cycles, throughput 1 a cycle. One memory, a row a cell; the contract's law takes 256
     rows of 36 bits.
     """
 
     draw: Signal
     gaussian: Signal
-    latency = 3
 
-    def __init__(self, *, law: TriangleMixture = GAUSSIAN_LAW) -> None:
-        self._law = law
+    def __init__(self, *, law: TriangleMixture = GAUSSIAN_LAW,
+                 fabric: Fabric = GENERIC) -> None:
+        self._law, self._registers = law, fabric.memory_registers
         super().__init__({"draw": In(law.draw_bits),
                           "gaussian": Out(signed(law.reach.signed_bits))})
+
+    @property
+    def latency(self) -> int:
+        """Cycles: the table, the registers behind it, the sum."""
+        return 2 + self._registers
 
     def model(self, draw: int) -> int:
         """Compute the Gaussian of a draw."""
@@ -115,7 +123,7 @@ class GaussianMapper(wiring.Component):
                                     "second": law.uniform_bits, "cell": law.cell_bits})
         early = data.View(fields, self.draw)
         late: Any = delayed(m, early, self.latency - 1)
-        row: Any = delayed(m, read.data, 1)                 # a block RAM is slow to answer
+        row: Any = delayed(m, read.data, self._registers)
         cell = Mux(late.threshold >= row.threshold, row.alias, late.cell)
         # centre(cell) + first - 2**uniform_bits / 2 is a concatenation, its sign bit turned over
         base = Cat(late.first, cell) ^ (1 << (law.uniform_bits + law.cell_bits - 1))
@@ -127,6 +135,11 @@ class GaussianMapper(wiring.Component):
 
 class NoiseSource(wiring.Component):
     """Words and Gaussians of one stream, side by side.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -144,7 +157,7 @@ class NoiseSource(wiring.Component):
 
     Notes
     -----
-    Latency 4 cycles, throughput 1 draw a cycle. The law is
+    Latency `latency` cycles, throughput 1 draw a cycle. The law is
     :meth:`pendula.contract.gaussian.TriangleMixture.counts`.
     """
 
@@ -153,12 +166,17 @@ class NoiseSource(wiring.Component):
     advance: Signal
     word: Signal
     gaussian: Signal
-    latency = Xoshiro.latency + GaussianMapper.latency
 
-    def __init__(self) -> None:
+    def __init__(self, *, fabric: Fabric = GENERIC) -> None:
+        self._mapper = GaussianMapper(fabric=fabric)
         super().__init__({"clear": In(1), "seed": In(StateLayout), "advance": In(1),
                           "word": Out(noise.WORD_BITS),
                           "gaussian": Out(signed(noise.GAUSSIAN_BITS))})
+
+    @property
+    def latency(self) -> int:
+        """Cycles from `advance` to the outputs."""
+        return Xoshiro.latency + self._mapper.latency
 
     @staticmethod
     def model(seed: int, index: int) -> noise.NoiseStream:
@@ -168,13 +186,13 @@ class NoiseSource(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.generator = generator = Xoshiro()
-        m.submodules.mapper = mapper = GaussianMapper()
+        m.submodules.mapper = mapper = self._mapper
         m.d.comb += [
             generator.clear.eq(self.clear),
             generator.seed.eq(self.seed),
             generator.advance.eq(self.advance),
             mapper.draw.eq(generator.draw),
             self.gaussian.eq(mapper.gaussian),
-            self.word.eq(delayed(m, generator.draw.word, GaussianMapper.latency)),
+            self.word.eq(delayed(m, generator.draw.word, mapper.latency)),
         ]
         return m

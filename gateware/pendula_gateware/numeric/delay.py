@@ -84,8 +84,8 @@ class DelayLine(wiring.Component):
 
     Notes
     -----
-    Latency `depth`. From :data:`RING_DEPTH` on it is one memory of ``depth - 1`` words and an
-    output register, since a block RAM is slow to answer. A word is never read as it is written.
+    Latency `depth`. From :data:`RING_DEPTH` on it is one memory and the registers that the fabric
+    puts behind one. A word is never read as it is written.
     """
 
     i: Any
@@ -96,6 +96,7 @@ class DelayLine(wiring.Component):
             raise ValueError(f"depth must be at least 1, not {depth}")
         self._depth = depth
         self._shape = shape
+        self._registers = fabric.memory_registers
         self._attributes = fabric.ring_attributes(depth)
         super().__init__({"i": In(shape), "o": Out(shape)})
 
@@ -109,7 +110,7 @@ class DelayLine(wiring.Component):
         if self._depth < RING_DEPTH:
             m.d.comb += self.o.eq(delayed(m, self.i, self._depth))
             return m
-        words = self._depth - 1                 # a word is read a round, less one, after it came
+        words = self._depth - self._registers   # a word is read a round, less one, after it came
         width = Shape.cast(self._shape).width
         m.submodules.ring = ring = memory.Memory(
             shape=width, depth=words, init=[], attrs=self._attributes)
@@ -122,6 +123,6 @@ class DelayLine(wiring.Component):
             write.addr.eq(place),
             write.data.eq(self.i),
             read.addr.eq(following),
-            self.o.eq(delayed(m, read.data, 1)),
+            self.o.eq(delayed(m, read.data, self._registers)),
         ]
         return m
