@@ -94,7 +94,7 @@ _IGNORE_COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABL
 # Large RAM has no initial contents, and Amaranth gives zeros to every memory.
 _FORGET_CONTENTS = f"delete t:$meminit_v2 r:MEMID=\\\\{LARGE}_* %i; "
 _SYNTH_ICE40 = f"{_IGNORE_COLLISIONS}{_FORGET_CONTENTS}{_KEEP_PRODUCTS}synth_ice40 -dsp -spram"
-ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=32_768, compact=True, syntheses=(
+ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=16_000, compact=True, syntheses=(
     f"{_SYNTH_ICE40} -abc9 -device u", f"{_SYNTH_ICE40} -device u"))
 
 GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048,

@@ -177,7 +177,7 @@ def round_trip(encoder: Any, decoder: Any) -> Harness:
     return harness
 
 
-DEPTH_CYCLES = 11
+DEPTH_CYCLES = 13
 
 
 @pytest.mark.usefixtures("short_blocks")

@@ -36,6 +36,8 @@ class Reducer(ArrayPart):
         State.
     drift : :py:`In(drift)`
         Drift.
+    bare : :py:`In(1)`
+        For `force`: there is neither noise nor a rounding constant.
     gain : :py:`In(signed(gain_bits))`
         Noise gain.
     xi : :py:`In(signed(GAUSSIAN_BITS))`
@@ -44,6 +46,8 @@ class Reducer(ArrayPart):
         Next state.
     saturated : :py:`Out(1)`
         Whether the overflow rule clipped it.
+    force : :py:`Out(drift)`
+        Drift, where the state is 0 and `bare` is set.
 
     Notes
     -----
@@ -52,17 +56,20 @@ class Reducer(ArrayPart):
 
     x: Signal
     drift: Signal
+    bare: Signal
     gain: Signal
     xi: Signal
     o: Signal
     saturated: Signal
+    force: Signal
     latency = 3
 
     def __init__(self, *, spec: ArraySpec) -> None:
         super().__init__({
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
-            "gain": In(signed(spec.gain_bits)), "xi": In(signed(noise.GAUSSIAN_BITS)),
+            "bare": In(1), "gain": In(signed(spec.gain_bits)), "xi": In(signed(noise.GAUSSIAN_BITS)),
             "o": Out(state_shape(spec)), "saturated": Out(1),
+            "force": Out(accumulator_shape(spec, "drift")),
         }, spec=spec)
 
     def model(self, x: int, drift: int, gain: int, xi: int) -> tuple[int, bool]:
@@ -76,12 +83,13 @@ class Reducer(ArrayPart):
         total = Signal(accumulator_shape(spec, "total"), reset_less=True)
         half = (1 << f_bits) >> 1
         m.d.sync += [
-            product.eq(self.gain * self.xi),
-            total.eq((delayed(m, self.x, 1) << f_bits) + delayed(m, self.drift, 1) + half
+            product.eq(Mux(self.bare, 0, self.gain) * self.xi),
+            total.eq((delayed(m, self.x, 1) << f_bits) + delayed(m, self.drift, 1)
+                     + Mux(delayed(m, self.bare, 1), 0, half)
                      + (product << spec.align_bits(spec.noise_term))),
         ]
         rounded = total >> f_bits
-        m.d.sync += [self.o.eq(rounded), self.saturated.eq(0)]
+        m.d.sync += [self.o.eq(rounded), self.saturated.eq(0), self.force.eq(total)]
         if state.overflow is Overflow.SATURATE:
             with m.If(rounded > state.hi):
                 m.d.sync += [self.o.eq(state.hi), self.saturated.eq(1)]
@@ -140,9 +148,9 @@ class Integrator(ArrayPart):
     def elaborate(self, platform):
         m = Module()
         m.submodules.reducer = reducer = Reducer(spec=self._spec)
-        initial = self.update.token.initial
+        initial, force = self.update.token.initial, self.update.token.force
         m.d.comb += [
-            reducer.x.eq(Mux(initial, 0, self.x)),
+            reducer.x.eq(Mux(initial | force, 0, self.x)), reducer.bare.eq(force & ~initial),
             reducer.drift.eq(Mux(initial, 0, self.drift)),
             reducer.gain.eq(Mux(initial, self.registers.initial_gain,
                                 self.update.noise_gain)),
@@ -151,7 +159,7 @@ class Integrator(ArrayPart):
         # What a node becomes unless it takes a step or a Gaussian initial state.
         held, steps = Signal(state_shape(self._spec)), Signal()
         gaussian = self.registers.initial == InitialState.GAUSSIAN
-        keeps = self.update.node.clamped | self.update.token.force
+        keeps = self.update.node.clamped | force
         m.d.comb += [held.eq(self.x), steps.eq(~keeps & (~initial | gaussian))]
         with m.If(initial):
             with m.Switch(self.registers.initial):
@@ -167,7 +175,7 @@ class Integrator(ArrayPart):
         m.d.sync += [
             self.o.token.eq(delayed(m, self.update.token, late)),
             self.o.visible.eq(delayed(m, self.update.node.visible, late)),
-            self.o.force.eq(delayed(m, self.drift, late)),
+            self.o.force.eq(reducer.force),
             self.o.x.eq(Mux(delayed(m, steps, late), reducer.o, delayed(m, held, late))),
             self.o.saturated.eq(delayed(m, self.update.token.valid & steps, late)
                                 & reducer.saturated),

@@ -36,6 +36,8 @@ class PixelMapper(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -50,18 +52,33 @@ class PixelMapper(ArrayPart):
 
     Notes
     -----
-    Latency 3 cycles with `en`.
+    Latency `latency` cycles with `en`.
     """
 
     registers: data.View
     en: Signal
     x: Signal
     o: Signal
-    latency = 3
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._phase = spec.physics.overflow is Overflow.WRAP
+        self._product_stages = 0 if fabric.compact else 1
         super().__init__({"registers": In(RegisterValues), "en": In(1),
                           "x": In(state_shape(spec)), "o": Out(8)}, spec=spec)
+
+    @property
+    def latency(self) -> int:
+        """Cycles: to fold a phase, to multiply where there are registers to spare, to clip."""
+        return self._phase + self._product_stages + 1
+
+    def _later(self, m: Module, value: Value, stages: int) -> Value:
+        """Return a value, or a register of it that moves on with `en`."""
+        if not stages:
+            return value
+        later = Signal(value.shape(), reset_less=True)
+        with m.If(self.en):
+            m.d.sync += later.eq(value)
+        return later
 
     def model(self, gain: int, offset: int, x: int) -> int:
         """Compute the pixel."""
@@ -69,19 +86,17 @@ class PixelMapper(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        phase = self._spec.physics.overflow is Overflow.WRAP
-        folded = Signal(signed(self._spec.state_bits + 1), reset_less=True)
+        folded = self.x
+        if self._phase:
+            folded = self._later(m, Mux(self.x < 0, -self.x, self.x), 1)
         gain, offset = self.registers.pixel_gain, self.registers.pixel_offset
         shift = step.pixel_shift(self._spec)
         aligned = (offset << (shift - step.PIXEL_OFFSET_F_BITS)) + (1 << (shift - 1))
-        product = Signal((folded * gain).shape(), reset_less=True)
+        product = self._later(m, folded * gain, self._product_stages)
         value = (product + aligned) >> shift
         with m.If(self.en):
-            m.d.sync += [
-                folded.eq(Mux(phase & (self.x < 0), -self.x, self.x)),
-                product.eq(folded * gain),
-                self.o.eq(Mux(value < 0, 0, Mux(value > step.PIXEL_HI, step.PIXEL_HI, value))),
-            ]
+            m.d.sync += self.o.eq(
+                Mux(value < 0, 0, Mux(value > step.PIXEL_HI, step.PIXEL_HI, value)))
         return m
 
 
@@ -195,6 +210,8 @@ class Sender(ArrayPart):
         Lanes of the array.
     store_latency : int
         Of reading what is kept.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -233,8 +250,9 @@ class Sender(ArrayPart):
     o: stream.Interface
     done: Signal
 
-    def __init__(self, *, spec: ArraySpec, lanes: int, store_latency: int) -> None:
-        self._store_latency = store_latency
+    def __init__(self, *, spec: ArraySpec, lanes: int, store_latency: int,
+                 fabric: Fabric = GENERIC) -> None:
+        self._store_latency, self._pixel = store_latency, PixelMapper(spec=spec, fabric=fabric)
         lane = lane_shape(lanes)
         super().__init__({
             "registers": In(RegisterValues), "run": In(1), "first": In(lane), "last": In(lane),
@@ -245,14 +263,14 @@ class Sender(ArrayPart):
     @property
     def latency(self) -> int:
         """Most cycles from `run` to the first byte."""
-        return self._store_latency + PixelMapper.latency + 1
+        return self._store_latency + self._pixel.latency + 1
 
     def _fetch(self, m: Module) -> list[data.View]:
         """Read values one after another; return their marks, stage by stage."""
         marks = data.StructLayout({"valid": 1, "last": 1, "end": 1})
         following, left = Signal.like(self.count), Signal()
         stages = [Signal(marks, name=f"marks_{k}")
-                  for k in range(self._store_latency + PixelMapper.latency + 1)]
+                  for k in range(self.latency)]
         issued = stages[0]
         m.d.comb += [
             following.eq(self.place + 1), issued.valid.eq(left),
@@ -271,7 +289,7 @@ class Sender(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.pixel = pixel = PixelMapper(spec=self._spec)
+        m.submodules.pixel = pixel = self._pixel
         stages = self._fetch(m)
         pixels, item = Signal(), Signal.like(stages[0])
         wide = max(protocol.force_bytes(self._spec), protocol.state_bytes(self._spec))
@@ -382,7 +400,7 @@ class Readout(ArrayPart):
         m.submodules.store = store = ResultStore(
             spec=self._spec, lanes=self._lanes, fabric=self._fabric)
         m.submodules.sender = sender = Sender(
-            spec=self._spec, lanes=self._lanes, store_latency=store.latency)
+            spec=self._spec, lanes=self._lanes, store_latency=store.latency, fabric=self._fabric)
         connect(m, sender.o, flipped(self.o))
         full, measures, taken = Signal(), Signal(), Signal()
         first, last = Signal.like(self.first), Signal.like(self.last)
