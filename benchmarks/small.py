@@ -42,6 +42,9 @@ from pendula_gateware.noise.source import NoiseSource
 from pendula_gateware.top import Flat, Top
 from pendula_gateware.uart_top import UartTop
 
+if "FAN" in os.environ:
+    from pendula_gateware.array import drift
+    drift.FAN_IN = int(os.environ["FAN"])
 GRAPH = grid(12, 12, 1)
 SPEC = ArraySpec(physics=PHYSICS["quartic"], nodes=GRAPH.nodes, offsets=GRAPH.offsets, segments=20,
                  state_bits=16, gain_bits=12, local_code_bits=4)

@@ -66,6 +66,11 @@ class Fabric:
         """Registers after a block RAM, which is slow to answer; none where cells are scarce."""
         return 0 if self.compact else 1
 
+    @property
+    def product_registers(self) -> int:
+        """Registers after a product; none where cells are scarce."""
+        return 0 if self.compact else 1
+
     def is_large(self, bits: int) -> bool:
         """Return whether a memory is kept in large RAM; :data:`LARGE` then begins its name."""
         return 0 < self.large_bits < bits

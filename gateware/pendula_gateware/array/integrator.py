@@ -16,6 +16,7 @@ from pendula_gateware.array.shapes import (
     state_shape,
     update_shape,
 )
+from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import RegisterValues
 from pendula_gateware.numeric.delay import delayed
 
@@ -29,6 +30,8 @@ class Reducer(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -51,7 +54,7 @@ class Reducer(ArrayPart):
 
     Notes
     -----
-    Latency 3 cycles (noise product, sum, overflow rule), throughput 1 node a cycle.
+    Latency `latency` cycles, throughput 1 node a cycle.
     """
 
     x: Signal
@@ -62,15 +65,20 @@ class Reducer(ArrayPart):
     o: Signal
     saturated: Signal
     force: Signal
-    latency = 3
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._stages = fabric.product_registers
         super().__init__({
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
             "bare": In(1), "gain": In(signed(spec.gain_bits)), "xi": In(signed(noise.GAUSSIAN_BITS)),
             "o": Out(state_shape(spec)), "saturated": Out(1),
             "force": Out(accumulator_shape(spec, "drift")),
         }, spec=spec)
+
+    @property
+    def latency(self) -> int:
+        """Cycles: noise product, sum, overflow rule."""
+        return self._stages + 2
 
     def model(self, x: int, drift: int, gain: int, xi: int) -> tuple[int, bool]:
         """Compute the next state, and whether it saturated."""
@@ -79,15 +87,15 @@ class Reducer(ArrayPart):
     def elaborate(self, platform):
         m = Module()
         spec, f_bits, state = self._spec, self._spec.drift_f_bits, self._spec.state
-        product = Signal(interval_shape(spec.gain * noise.GAUSSIAN), reset_less=True)
+        product = Signal(interval_shape(spec.gain * noise.GAUSSIAN))
         total = Signal(accumulator_shape(spec, "total"), reset_less=True)
         half = (1 << f_bits) >> 1
-        m.d.sync += [
-            product.eq(Mux(self.bare, 0, self.gain) * self.xi),
-            total.eq((delayed(m, self.x, 1) << f_bits) + delayed(m, self.drift, 1)
-                     + Mux(delayed(m, self.bare, 1), 0, half)
-                     + (product << spec.align_bits(spec.noise_term))),
-        ]
+        x, drift, bare = (delayed(m, value, self._stages)
+                          for value in (self.x, self.drift, self.bare))
+        gain = Mux(self.bare, 0, self.gain)
+        m.d.comb += product.eq(delayed(m, gain * self.xi, self._stages))
+        m.d.sync += total.eq((x << f_bits) + drift + Mux(bare, 0, half)
+                             + (product << spec.align_bits(spec.noise_term)))
         rounded = total >> f_bits
         m.d.sync += [self.o.eq(rounded), self.saturated.eq(0), self.force.eq(total)]
         if state.overflow is Overflow.SATURATE:
@@ -105,6 +113,8 @@ class Integrator(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    fabric : Fabric
+        What it is built for.
 
     Members
     -------
@@ -125,7 +135,7 @@ class Integrator(ArrayPart):
 
     Notes
     -----
-    Latency 4 cycles, throughput 1 node a cycle.
+    Latency `latency` cycles, throughput 1 node a cycle.
     """
 
     registers: data.View
@@ -135,9 +145,9 @@ class Integrator(ArrayPart):
     word: Signal
     xi: Signal
     o: data.View
-    latency = Reducer.latency + 1
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
+        self._reducer = Reducer(spec=spec, fabric=fabric)
         super().__init__({
             "registers": In(RegisterValues), "update": In(update_shape(spec)),
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
@@ -145,9 +155,14 @@ class Integrator(ArrayPart):
             "o": Out(result_shape(spec)),
         }, spec=spec)
 
+    @property
+    def latency(self) -> int:
+        """Cycles: the sum and its rule, the choice."""
+        return self._reducer.latency + 1
+
     def elaborate(self, platform):
         m = Module()
-        m.submodules.reducer = reducer = Reducer(spec=self._spec)
+        m.submodules.reducer = reducer = self._reducer
         initial, force = self.update.token.initial, self.update.token.force
         m.d.comb += [
             reducer.x.eq(Mux(initial | force, 0, self.x)), reducer.bare.eq(force & ~initial),

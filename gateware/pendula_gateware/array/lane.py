@@ -247,7 +247,8 @@ class Lane(ArrayPart):
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._fabric = fabric
         self._taps = TapLine(spec=spec, fabric=fabric)
-        self._drift, self._integrator = Drift(spec=spec, fabric=fabric), Integrator(spec=spec)
+        self._drift, self._integrator = Drift(spec=spec, fabric=fabric), Integrator(
+            spec=spec, fabric=fabric)
         self._reader = StateReader(
             spec=spec, wait=self._taps.latency + self._drift.wait, fabric=fabric)
         super().__init__({

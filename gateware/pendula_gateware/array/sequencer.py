@@ -5,7 +5,6 @@ from amaranth.lib import data, enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.contract.memory import STEPS_BITS, Memory
-from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.spec import ArraySpec
 from pendula.contract.step import InitialState
 from pendula_gateware.array.part import ArrayPart
@@ -35,7 +34,7 @@ def pass_shape(spec: ArraySpec) -> data.StructLayout:
     """Return the description of a pass; `remaining` steps of the segment come after it."""
     return data.StructLayout({
         "kind": PassKind, "final": 1, "segment": range(spec.segments), "remaining": STEPS_BITS,
-        "done": REGISTER_BITS,
+        "done": range((spec.segments << STEPS_BITS) + 1),
     })
 
 
@@ -101,7 +100,7 @@ class Planner(ArrayPart):
         enters = registered(m, initial | (current.remaining == 0))      # a new segment
         coming = Signal.like(current.segment)
         steps = self._read_steps(m, coming)
-        done = registered(m, (current.done + 1)[:REGISTER_BITS])
+        done = registered(m, (current.done + 1)[:len(current.done)])
         stops = registered(m, done == self.registers.stop_step)
         last = registered(m, self.registers.segments - 1)
         ends = registered(m, (after.remaining == 0) & (after.segment == last))

@@ -1,18 +1,18 @@
-"""Products wider than one hardware multiplier, with a register after each stage."""
+"""Products wider than one hardware multiplier, with registers after each stage."""
 
 from amaranth import *
 
-from pendula_gateware.numeric.delay import registered
+from pendula_gateware.numeric.delay import delayed
 
 __all__ = ["multiplied", "product_latency"]
 
 
-def product_latency(a_bits: int, b_bits: int, bits: int) -> int:
-    """Return the cycles that :func:`multiplied` takes: one, and one more where it splits."""
-    return 2 if bits and max(a_bits, b_bits) > bits else 1
+def product_latency(a_bits: int, b_bits: int, bits: int, stages: int = 1) -> int:
+    """Return the cycles that :func:`multiplied` takes: `stages`, and one more where it splits."""
+    return stages + bool(bits and max(a_bits, b_bits) > bits)
 
 
-def multiplied(m: Module, a: Value, b: Value, bits: int) -> Value:
+def multiplied(m: Module, a: Value, b: Value, bits: int, stages: int = 1) -> Value:
     """Return the product of two signed values, :func:`product_latency` cycles later.
 
     Parameters
@@ -23,10 +23,12 @@ def multiplied(m: Module, a: Value, b: Value, bits: int) -> Value:
         Factors, signed.
     bits : int
         Bits of a signed factor of one multiplier; wider ones are split. 0 never splits.
+    stages : int
+        Registers after each multiplier.
     """
-    partials = [registered(m, a_part * b_part) << a_place + b_place
+    partials = [delayed(m, a_part * b_part, stages) << a_place + b_place
                 for a_part, a_place in _parts(a, bits) for b_part, b_place in _parts(b, bits)]
-    if product_latency(len(a), len(b), bits) == 1:
+    if len(partials) == 1:
         return partials[0]
     product = Signal(signed(len(a) + len(b)), reset_less=True)
     m.d.sync += product.eq(sum(partials))
