@@ -49,17 +49,19 @@ class Parser(wiring.Component):
             for opcode in Opcode:
                 with m.Case(opcode):
                     m.d.comb += [expected.eq(fixed_bytes(opcode)), known.eq(1)]
-        has_tail = (length == expected) & (request.opcode == Opcode.WRITE_MEMORY)
         short = request.opcode == Opcode.WRITE_MEMORY    # ended where the tail should begin
+        has_tail = Signal()         # a register: no path leads from the request to `ready`
 
         with m.FSM() as fsm:
             with m.State("FIXED"):
                 m.d.comb += self.i.ready.eq(~has_tail)
                 with m.If(has_tail):
-                    m.d.sync += request.bad_length.eq(0)
+                    m.d.sync += [request.bad_length.eq(0), has_tail.eq(0)]
                     m.next = "TAIL"
                 with m.Elif(self.i.valid):
                     byte = request.as_value().word_select(length, Byte.width)
+                    m.d.sync += has_tail.eq(
+                        short & (length == fixed_bytes(Opcode.WRITE_MEMORY) - 1) & ~self.i.p.last)
                     with m.If(length < MAX_FIXED_BYTES):
                         m.d.sync += byte.eq(self.i.p.data)
                     with m.If(length <= MAX_FIXED_BYTES):

@@ -14,7 +14,7 @@ from pendula.contract.registers import Readout
 from pendula.contract.step import forces, pixel, run_sample
 from pendula.program import Program, random_program
 from pendula_gateware.array.array import OscillatorArray
-from pendula_gateware.fabric import ECP5, GENERIC, Fabric
+from pendula_gateware.fabric import ECP5, GENERIC, ICE40, Fabric
 from streams import get_packet, put, simulate
 
 OFFSETS = {"both": (-5, -1, 1, 2, 5), "ahead": (1, 3), "behind": (-3, -1), "one": (1,)}
@@ -85,7 +85,8 @@ def test_folded_samples(seed, nodes, offsets):
     """Any fold up to K, on any fabric, in any lanes, for any physics."""
     rng = Random(f"{seed} {nodes} {offsets}")
     degree = len(offsets)
-    fabric = replace(rng.choice((GENERIC, ECP5)), fold=rng.randint(min(2, degree), degree))
+    fabric = replace(rng.choice((GENERIC, ECP5, ICE40)),
+                     fold=rng.randint(min(2, degree), degree))
     program = build(rng.choice([*PHYSICS]), nodes, offsets, seed=seed,
                     initial=rng.choice((InitialState.GAUSSIAN, InitialState.UNIFORM)))
     lanes, uploaded = rng.randint(1, 3), np.arange(nodes) * 1000 - 4000

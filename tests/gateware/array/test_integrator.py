@@ -7,6 +7,7 @@ import pytest
 from pendula.contract import PHYSICS, ArraySpec, noise
 from pendula_gateware.array.integrator import Reducer
 from pendula_gateware.array.readout import PixelMapper
+from pendula_gateware.fabric import GENERIC, ICE40
 from streams import simulate
 
 SPECS = [ArraySpec(physics=physics, nodes=40, offsets=(1, 2, 7), table_bits=4, **widths)
@@ -20,10 +21,11 @@ def choose(rng, within):
     return rng.choice((within.lo, within.hi, rng.randint(within.lo, within.hi)))
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
-def test_reducer(spec):
+def test_reducer(spec, fabric):
     rng = Random(5)
-    component = Reducer(spec=spec)
+    component = Reducer(spec=spec, fabric=fabric)
     near = spec.state.hi << spec.drift_f_bits
     nodes = []
     for _ in range(300):
@@ -54,10 +56,32 @@ def test_reducer(spec):
     assert not all(saturated for _, saturated in expected)
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
-def test_pixel_mapper(spec):
+def test_bare_sums_are_forces(spec, fabric):
+    rng = Random(8)
+    component = Reducer(spec=spec, fabric=fabric)
+    drifts = [choose(rng, spec.accumulators["drift"]) for _ in range(100)]
+    outputs = []
+
+    async def run(ctx):
+        ctx.set(component.bare, 1)
+        for drift in [*drifts, *[0] * component.latency]:
+            outputs.append(ctx.get(component.force))
+            ctx.set(component.drift, drift)
+            ctx.set(component.gain, choose(rng, spec.gain))
+            ctx.set(component.xi, choose(rng, noise.GAUSSIAN))
+            await ctx.tick()
+
+    simulate(component, run)
+    assert outputs[component.latency:] == drifts
+
+
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("spec", SPECS, ids=IDS)
+def test_pixel_mapper(spec, fabric):
     rng = Random(6)
-    component = PixelMapper(spec=spec)
+    component = PixelMapper(spec=spec, fabric=fabric)
     cases = [(rng.choice((-32768, 32767, rng.randint(-3000, 3000), rng.randint(-3000, 3000))),
               rng.choice((0, 32640, -(1 << 17), (1 << 17) - 1)),
               choose(rng, spec.state.interval)) for _ in range(300)]

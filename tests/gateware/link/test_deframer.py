@@ -4,17 +4,18 @@ import pytest
 from cobs import cobs
 
 from pendula.contract.protocol import HEADER_BYTES, MAX_REQUEST_BYTES, seal
+from pendula_gateware.fabric import GENERIC, ICE40
 from pendula_gateware.link.deframer import Deframer
 from streams import get_packet, put, simulate
 
 GOOD = cobs.encode(seal(b"valid"))
 
 
-def run(frames, stall=0.0, seed=1):
+def run(frames, stall=0.0, seed=1, fabric=GENERIC):
     """Send frames, and check contents, drop counter and busy at the end."""
     expected = [content for content in map(Deframer.model, frames) if content is not None]
     dropped = sum(frame != b"" and Deframer.model(frame) is None for frame in frames)
-    dut = Deframer()
+    dut = Deframer(fabric=fabric)
 
     async def source(ctx):
         await put(ctx, dut.i, b"\0".join(frames) + b"\0", Random(seed), stall)
@@ -35,12 +36,14 @@ def run(frames, stall=0.0, seed=1):
     return expected, dropped
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("stall", [0.0, 0.4])
-def test_good_frames_pass(stall):
+def test_good_frames_pass(stall, fabric):
     rng = Random(7)
     lengths = [HEADER_BYTES, HEADER_BYTES + 1, 250, 251, MAX_REQUEST_BYTES]
     contents = [rng.randbytes(length) for length in lengths]
-    assert run([cobs.encode(seal(content)) for content in contents], stall) == (contents, 0)
+    assert run([cobs.encode(seal(content)) for content in contents], stall,
+               fabric=fabric) == (contents, 0)
 
 
 def test_empty_frames_are_ignored():
@@ -72,11 +75,11 @@ def test_every_flipped_bit_is_noticed():
     assert contents == [b"valid"] * (8 * len(GOOD))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_garbage_never_blocks(seed):
+@pytest.mark.parametrize(("seed", "fabric"), [(0, GENERIC), (1, GENERIC), (2, ICE40), (3, ICE40)])
+def test_garbage_never_blocks(seed, fabric):
     rng = Random(seed)
     garbage = bytes(rng.choice((0, 1, 2, 5, 255, rng.randrange(256))) for _ in range(3000))
-    contents, dropped = run([*garbage.split(b"\0"), GOOD], 0.1, seed)
+    contents, dropped = run([*garbage.split(b"\0"), GOOD], 0.1, seed, fabric)
     assert contents == [b"valid"]
     assert dropped > 100
 

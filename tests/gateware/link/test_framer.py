@@ -2,17 +2,19 @@ from random import Random
 
 import pytest
 
+from pendula_gateware.fabric import GENERIC, ICE40
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
 from streams import get, put_packet, simulate
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("stall", [0.0, 0.4])
-def test_frames_hold_content_and_crc(stall):
+def test_frames_hold_content_and_crc(stall, fabric):
     rng = Random(1)
     contents = [rng.randbytes(length) for length in (2, 3, 248, 249, 250, 251, 252, 700, 5)]
     contents += [bytes(length) for length in (2, 254, 300)]
-    dut = Framer()
+    dut = Framer(fabric=fabric)
     expected = b"".join(map(dut.model, contents))
 
     async def source(ctx):

@@ -10,7 +10,7 @@ from gateware.traffic import small_spec
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.protocol import Status
 from pendula_gateware.array.array import OscillatorArray
-from pendula_gateware.fabric import ECP5, GENERIC
+from pendula_gateware.fabric import ECP5, GENERIC, ICE40
 from pendula_gateware.interfaces import MEMORY_READ_LATENCY
 from pendula_gateware.link.memory_port import MemoryPort
 from streams import get_packet, put_packet, simulate
@@ -25,7 +25,7 @@ class PortWithArray(wiring.Component):
     """Memory port with the memories that it is made for."""
 
     def __init__(self, fabric):
-        self.port = MemoryPort(spec=SPEC, sums=SUMS)
+        self.port = MemoryPort(spec=SPEC, sums=SUMS, fabric=fabric)
         self.array = OscillatorArray(spec=SPEC, sums=SUMS, fabric=fabric)
         super().__init__({})
 
@@ -113,8 +113,8 @@ def pieces(memory, first, tail):
 
 
 @pytest.mark.parametrize(("fabric", "stall"), [
-    (GENERIC, 0.0), (GENERIC, 0.3), (replace(ECP5, bank_depth=4), 0.3)], ids=[
-    "at once", "stalled", "in banks"])
+    (GENERIC, 0.0), (GENERIC, 0.3), (replace(ECP5, bank_depth=4), 0.3),
+    (replace(ICE40, large_bits=1), 0.3)], ids=["at once", "stalled", "in banks", "compact"])
 @pytest.mark.parametrize("memory", Memory)
 def test_rows_are_written_checked_and_read(memory, fabric, stall):
     layout, driver, rng = LAYOUTS[memory], Driver(fabric), Random(memory)
@@ -136,7 +136,9 @@ def test_rows_are_written_checked_and_read(memory, fabric, stall):
             content = b"".join(image[start:start + rows])
             status, crc, cycles = await driver.check(ctx, memory, start, rows)
             assert (status, crc) == (Status.OK, zlib.crc32(content))
-            assert cycles <= len(content) + (MEMORY_READ_LATENCY + 1) * rows + 3
+            byte_cycles = 9 if fabric.compact else 1
+            assert cycles <= (byte_cycles * (len(content) + 1)
+                              + (MEMORY_READ_LATENCY + 1) * rows + 2)
             assert await driver.read(ctx, memory, start, rows, rng, stall) == (Status.OK, content)
 
     simulate(driver.dut, bench, checks=[driver.record])

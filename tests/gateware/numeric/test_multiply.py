@@ -16,22 +16,23 @@ class Multiplier(wiring.Component):
     b: Signal
     o: Signal
 
-    def __init__(self, a_bits: int, b_bits: int, bits: int) -> None:
-        self._bits = bits
+    def __init__(self, a_bits: int, b_bits: int, bits: int, stages: int) -> None:
+        self._bits, self._stages = bits, stages
         super().__init__({"a": In(signed(a_bits)), "b": In(signed(b_bits)),
                           "o": Out(signed(a_bits + b_bits))})
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.o.eq(multiplied(m, self.a, self.b, self._bits))
+        m.d.comb += self.o.eq(multiplied(m, self.a, self.b, self._bits, self._stages))
         return m
 
 
+@pytest.mark.parametrize("stages", [0, 1])
 @pytest.mark.parametrize("bits", [0, 4, 5, 16])
 @pytest.mark.parametrize(("a_bits", "b_bits"), [(3, 3), (4, 9), (5, 5), (17, 6), (16, 24)])
-def test_products(a_bits, b_bits, bits):
-    latency = product_latency(a_bits, b_bits, bits)
-    component, rng = Multiplier(a_bits, b_bits, bits), Random(a_bits)
+def test_products(a_bits, b_bits, bits, stages):
+    latency = product_latency(a_bits, b_bits, bits, stages)
+    component, rng = Multiplier(a_bits, b_bits, bits, stages), Random(a_bits)
 
     def draw(width: int) -> int:
         low, high = -(1 << width - 1), (1 << width - 1) - 1
@@ -42,11 +43,11 @@ def test_products(a_bits, b_bits, bits):
 
     async def run(ctx):
         for cycle in range(len(factors) + latency):
-            if cycle >= latency:
-                products.append(ctx.get(component.o))
             if cycle < len(factors):
                 ctx.set(component.a, factors[cycle][0])
                 ctx.set(component.b, factors[cycle][1])
+            if cycle >= latency:
+                products.append(ctx.get(component.o))
             await ctx.tick()
 
     simulate(component, run)
