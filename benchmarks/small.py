@@ -1,26 +1,29 @@
 # amaranth: UnusedElaboratable=no
-"""Logic cells of an iCE40 UltraPlus by part, for a 12x12 `quartic` array with K = 8 and 20 segments.
+"""Logic cells of an iCE40 UltraPlus by part: 12x12 `quartic` oscillators, K = 8, 20 segments.
 
-Run: python benchmarks/small.py [PART ...]
+Run: python benchmarks/small.py [PART ...] [--model FILE]
 
-Each part is synthesised and packed alone, so what several share is counted in each. `top` is the
-whole device with its UART.
+Each part is synthesised and packed alone, so that what synthesis shares or drops between parts is
+counted in each. `top` is the whole device with its UART. FILE gets a random program for the array,
+to build it with `pendula build icebreaker --model FILE`.
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from amaranth import *
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 
+from pendula import modelfile
 from pendula.contract import CONTRACT_ID, PHYSICS, ArraySpec, grid
 from pendula.contract.protocol import Hello
 from pendula.errors import BuildError
+from pendula.program import random_program
 from pendula_boards.flow import ICE40_FLOW, Step
 from pendula_boards.placement import read_usage
 from pendula_boards.tools import run_steps
@@ -42,10 +45,8 @@ from pendula_gateware.noise.source import NoiseSource
 from pendula_gateware.top import Flat, Top
 from pendula_gateware.uart_top import UartTop
 
-if "FAN" in os.environ:
-    from pendula_gateware.array import drift
-    drift.FAN_IN = int(os.environ["FAN"])
 GRAPH = grid(12, 12, 1)
+STEPS = 100
 SPEC = ArraySpec(physics=PHYSICS["quartic"], nodes=GRAPH.nodes, offsets=GRAPH.offsets, segments=20,
                  state_bits=16, gain_bits=12, local_code_bits=4)
 HELLO = Hello.of(SPEC, contract_id=CONTRACT_ID, build_id="0123456789abcdef", lanes=1)
@@ -81,10 +82,10 @@ PARTS: dict[str, Callable[[], Any]] = {
 def synthesise(component: Any) -> dict[str, int]:
     """Return what a component needs of each resource."""
     top: Any = Module()
-    clock: Any = ClockDomain("sync", reset_less="RL" in os.environ)
+    clock: Any = ClockDomain("sync")
     top.domains.sync = clock
     top.submodules.inner = flat = Flat(component)
-    ports = [clock.clk, *([] if clock.rst is None else [clock.rst]),
+    ports = [clock.clk, clock.rst,
              *(Value.cast(value) for _, _, value in flat.signature.flatten(flat))]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -96,9 +97,6 @@ def synthesise(component: Any) -> dict[str, int]:
                 break
         run_steps([(folder, Step(ICE40_FLOW.placer, (
             "--up5k", "--json", "top.json", "--pack-only", "--report", "report.json", "-q")))])
-        if "KEEP" in os.environ:
-            import shutil
-            shutil.copytree(folder, os.environ["KEEP"], dirs_exist_ok=True)
         return {name: used for name, (used, _) in
                 read_usage(folder / "report.json", ICE40_FLOW).items()}
 
@@ -107,7 +105,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=list(PARTS))
-    for part in parser.parse_args().parts:
+    parser.add_argument("--model", help="file to write a program to")
+    args = parser.parse_args()
+    if args.model:
+        program = random_program(SPEC, np.random.default_rng(0), segments=SPEC.segments,
+                                 steps=STEPS // SPEC.segments)
+        modelfile.save(program, args.model)
+    for part in args.parts:
         cells = synthesise(PARTS[part]())
         print(f"{part:12} " + "  ".join(f"{key} {count:5}" for key, count in cells.items()),
               flush=True)

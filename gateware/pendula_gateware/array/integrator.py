@@ -70,7 +70,8 @@ class Reducer(ArrayPart):
         self._stages = fabric.product_registers
         super().__init__({
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
-            "bare": In(1), "gain": In(signed(spec.gain_bits)), "xi": In(signed(noise.GAUSSIAN_BITS)),
+            "bare": In(1), "gain": In(signed(spec.gain_bits)),
+            "xi": In(signed(noise.GAUSSIAN_BITS)),
             "o": Out(state_shape(spec)), "saturated": Out(1),
             "force": Out(accumulator_shape(spec, "drift")),
         }, spec=spec)

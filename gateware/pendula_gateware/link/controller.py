@@ -175,9 +175,9 @@ class Controller(wiring.Component):
         m.d.comb += [response.p.sequence.eq(request.p.sequence), response.p.status.eq(status),
                      response.p.value.eq(registers.read_data)]
         with m.FSM() as fsm:
-            with m.State("WAIT"):
-                with m.If(request.valid & ~self.array_busy & ~self.jitter.busy):
-                    m.next = "DISPATCH"     # a cycle later, when the register has been read
+            with (m.State("WAIT"),
+                  m.If(request.valid & ~self.array_busy & ~self.jitter.busy)):
+                m.next = "DISPATCH"         # a cycle later, when the register has been read
             with m.State("DISPATCH"):
                 self._dispatch(m, request.p, registers, status, command)
             with m.State("ANSWER"):

@@ -60,7 +60,8 @@ class Registers(wiring.Component):
         super().__init__({
             "values": Out(RegisterValues),
             "address": In(Byte), "write": In(1), "write_data": In(REGISTER_BITS),
-            "en": In(1), "read_data": Out(REGISTER_BITS), "known": Out(1), "writable": Out(1), **read_only})
+            "en": In(1), "read_data": Out(REGISTER_BITS), "known": Out(1), "writable": Out(1),
+            **read_only})
 
     def elaborate(self, platform):
         m = Module()

@@ -94,6 +94,10 @@ class Seeder(wiring.Component):
         return m
 
 
+TURNS = {1: (5, 7), 3: (8, 13)}
+"""Bits by which a word is turned to the left in the first and in the second half of a round."""
+
+
 class SerialSeeder(wiring.Component):
     """A :class:`Seeder` that works a bit of each word out in a cycle, in few logic cells.
 
@@ -116,9 +120,6 @@ class SerialSeeder(wiring.Component):
     i: stream.Interface
     o: stream.Interface
     latency = 2 * noise.WORD_BITS * noise.CHASKEY_ROUNDS + 1
-    turns = {1: (5, 7), 3: (8, 13)}
-    """Bits by which a word is turned in the first and in the second half of a round."""
-
     def __init__(self) -> None:
         super().__init__({"i": In(stream.Signature(StreamName)),
                           "o": Out(stream.Signature(StateLayout))})
@@ -154,7 +155,7 @@ class SerialSeeder(wiring.Component):
         first_sum = self._add(m, v[0], Mux(second, v[3][0], v[1][0]), odd ^ second, place)
         second_sum = self._add(m, v[2], Mux(second, v[1][0], v[3][0]), odd, place)
         for word, sums in ((1, (first_sum, second_sum)), (3, (second_sum, first_sum))):
-            turned = self._turn(m, v[word], self.turns[word], place, second)
+            turned = self._turn(m, v[word], TURNS[word], place, second)
             m.d.sync += v[word].eq(Cat(v[word][1:], turned ^ Mux(second, sums[1], sums[0])))
 
     def elaborate(self, platform):

@@ -90,8 +90,8 @@ class GaussianMapper(wiring.Component):
 
     Notes
     -----
-    Latency `latency` cycles, throughput 1 a cycle. One memory, a row a cell; the contract's law takes 256
-    rows of 36 bits.
+    Latency `latency` cycles, throughput 1 a cycle. One memory, a row a cell; the contract's law
+    takes 256 rows of 36 bits.
     """
 
     draw: Signal
