@@ -19,7 +19,7 @@ STEPS_HI = 256
 PROGRAMS = 4
 SAMPLES_HI = 20_000         # of a program: beyond, the time goes to the host
 PIPELINE_CYCLES = 64        # a pass over few nodes takes about as long
-FABRICS = ("", "&fabric=ecp5")
+FABRICS = ("", "&fabric=ecp5", "&fabric=ice40")
 
 
 def log_uniform(rng: np.random.Generator, lo: int, hi: int) -> int:
