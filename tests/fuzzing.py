@@ -53,8 +53,8 @@ _FREE = {RegisterName.SEED_LO: WORD_HI, RegisterName.SEED_HI: WORD_HI, RegisterN
          RegisterName.JITTER_COMMAND: WORD_HI}
 
 # The reference knows no cycles, and frames that are dropped count as they come, not in turn.
-_UNKNOWN = (RegisterName.CYCLES, RegisterName.FRAMES_DROPPED)
-_READ = [register.name for register in REGISTERS if register.name not in _UNKNOWN]
+UNKNOWN = (RegisterName.CYCLES, RegisterName.FRAMES_DROPPED)
+_READ = [register.name for register in REGISTERS if register.name not in UNKNOWN]
 
 
 def answer_cycles(request_bytes: int, answer_bytes: int) -> int:
@@ -128,12 +128,17 @@ class Campaign:
 
     def step(self) -> None:
         """Send one batch of one attack, then a delimiter and a legal request."""
+        attack, data = self.batch()
+        self.attacks[attack] += 1
+        self.check(data)
+        self.probe()
+
+    def batch(self) -> tuple[str, bytes]:
+        """Return the name of an attack, and what it makes of legal requests."""
         attack = self.rng.choice([*Attack])
-        self.attacks[attack.name] += 1
         frames = [self.legal() for _ in range(self.rng.randint(1, 8))]
         self._old = (self._old + frames)[-500:]
-        self.check(_DAMAGE[attack](self, frames))
-        self._probe()
+        return attack.name, _DAMAGE[attack](self, frames)
 
     def check(self, data: bytes) -> None:
         """Send bytes; the device must answer as the reference, and come to rest."""
@@ -143,7 +148,7 @@ class Campaign:
         self.answered += len(found)
         assert found == expected, f"campaign {self.seed}, byte {self.sent}: {data[-200:].hex()}"
 
-    def _probe(self) -> None:
+    def probe(self) -> None:
         """Ask for HELLO after a delimiter: the answer must come in time, whatever was before."""
         answers = self.reference.receive(DELIMITER)
         if answers:         # noise ended in a whole request that lacked its delimiter
@@ -290,7 +295,7 @@ class Campaign:
             if content[1] in (Opcode.WRITE_MEMORY, Opcode.WRITE_REGISTER, Opcode.RUN):
                 size = struct.calcsize(ARGUMENTS[Opcode(content[1])])
                 content = content[:self.rng.randint(2, 1 + size)]
-            if content[1] != Opcode.READ_REGISTER or content[-1] not in _UNKNOWN:
+            if content[1] != Opcode.READ_REGISTER or content[-1] not in UNKNOWN:
                 out.append(cobs.encode(seal(bytes(content))) + DELIMITER)
         return b"".join(out)
 

@@ -50,7 +50,8 @@ from pendula.link.client import Client
 from pendula.link.link_device import LinkDevice
 from pendula.link.transport import AbstractTransport
 
-__all__ = ["Fault", "FaultKind", "FaultyTransport", "Responder", "ResponderDevice"]
+__all__ = ["Fault", "FaultKind", "FaultyTransport", "Responder", "ResponderDevice",
+           "unpack_row"]
 
 _WORD = (1 << 32) - 1
 
@@ -67,6 +68,14 @@ def unpack_row(layout: RowLayout, data: bytes | bytearray) -> dict[str, list[int
             items.append(item - (part.signed and item >> (part.width - 1) << part.width))
         values[part.name] = items
     return values
+
+
+def _kept(layout: RowLayout, rows: bytes) -> bytes:
+    """Return rows as a memory keeps them: without the bits above the last field."""
+    mask = (1 << layout.width) - 1
+    return b"".join(
+        (int.from_bytes(rows[k:k + layout.row_bytes], "little") & mask).to_bytes(
+            layout.row_bytes, "little") for k in range(0, len(rows), layout.row_bytes))
 
 
 class Responder:
@@ -160,12 +169,13 @@ class Responder:
         return slice(first * layout.row_bytes, (first + rows) * layout.row_bytes)
 
     def _write_memory(self, memory: int, first: int, tail: bytes) -> Iterator[tuple[int, bytes]]:
-        rows, rest = divmod(len(tail), self.layouts[Memory(memory)].row_bytes)
-        if rest or not rows:
-            yield Status.BAD_LENGTH, b""
-            return
-        self.memories[Memory(memory)][self._rows(memory, first, rows)] = tail
-        yield Status.OK, b""
+        layout, image = self.layouts[Memory(memory)], self.memories[Memory(memory)]
+        rows, rest = divmod(len(tail), layout.row_bytes)
+        fitting = max(0, min(rows, layout.rows - first)) * layout.row_bytes
+        start = min(first, layout.rows) * layout.row_bytes
+        image[start:start + fitting] = _kept(layout, tail[:fitting])      # where refused, too
+        yield (Status.BAD_LENGTH if rest or not rows
+               else Status.OK if first + rows <= layout.rows else Status.BAD_ADDRESS), b""
 
     def _checksum(self, memory: int, first: int, rows: int,
                   _: bytes) -> Iterator[tuple[int, bytes]]:
@@ -219,12 +229,14 @@ class Responder:
 
     def _run(self, first: int, count: int, _: bytes) -> Iterator[tuple[int, bytes]]:
         measures = Readout.MEASURE in Readout(self.registers[RegisterName.READOUT])
-        if not count or first + count > 1 << 32 or (measures and not self._measurable(count)):
+        used = self.registers[RegisterName.SEGMENTS]
+        if (not count or first + count > 1 << 32 or not 0 < used <= self.spec.segments
+                or (measures and not self._measurable(count))):
             yield Status.BAD_VALUE, b""
             return
         seed = (self.registers[RegisterName.SEED_LO]
                 | self.registers[RegisterName.SEED_HI] << 32)
-        program = self._program(self.registers[RegisterName.SEGMENTS])
+        program = self._program(used)
         saturations, states = 0, []
         for index in range(first, first + count):
             run = run_sample(program, seed, index, kept=self.state,

@@ -36,6 +36,7 @@ __all__ = ["CXX_FLAGS", "VERILATOR_FLAGS", "build_library", "library_path"]
 _PREFIX = "VTop"
 _HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+_COVERAGE_RUNTIME = ("verilated_cov.cpp",)
 
 VERILATOR_FLAGS = (
     "--cc", "--prefix", _PREFIX, "--top-module", "top", "-O3",
@@ -46,7 +47,7 @@ CXX_FLAGS = (
     "-std=c++17", "-fPIC", "-pthread",
     "-fvisibility=hidden",      # several libraries live in one process
     "-g0", "-fno-sanitize=undefined",       # zig adds both, and Verilator's code shifts negatives
-    "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
+    "-DVERILATOR=1", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_TRACE=0",
 )
 HOT_FLAGS = ("-O3", "-DRISING_CLOCK")
 # Cells of netlists have edges of their own. -O2 takes three times as long and is 15 % faster.
@@ -57,13 +58,21 @@ COLD_FLAGS = ("-O0",)
 
 def library_path(spec: ArraySpec, compiler: Compiler, options: Options = PLAIN) -> Path:
     """Return where the library of an array is, once it is built."""
-    flags = "\0".join((*VERILATOR_FLAGS, *CXX_FLAGS, *_hot_flags(options), *RUNTIME_FLAGS,
-                       *COLD_FLAGS, *compiler.command))
+    flags = "\0".join((*_verilator_flags(options), *_cxx_flags(options), *_hot_flags(options),
+                       *RUNTIME_FLAGS, *COLD_FLAGS, *compiler.command))
     netlist = SYNTHESES[options.fabric].identity if options.netlist else ""
     key = digest_of([part.encode() for part in (
         design_id(spec, options), _HARNESS.read_text(), _verilator_version(),
         compiler.identity, flags, netlist)])
     return cache_folder() / "verilator" / f"{key[:32]}.lib"
+
+
+def _verilator_flags(options: Options) -> tuple[str, ...]:
+    return (*VERILATOR_FLAGS, "--coverage-line") if options.coverage else VERILATOR_FLAGS
+
+
+def _cxx_flags(options: Options) -> tuple[str, ...]:
+    return *CXX_FLAGS, f"-DVM_COVERAGE={options.coverage:d}"
 
 
 def _hot_flags(options: Options) -> tuple[str, ...]:
@@ -88,8 +97,9 @@ def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:
     lanes = f" in {options.lanes} lanes" if options.lanes > 1 else ""
     folded = f", folded {options.fold} times" if options.fold > 1 else ""
     cells = f", synthesised for {options.fabric}" if options.netlist else ""
+    counted = " with counters of coverage" if options.coverage else ""
     message = (f"Building the simulator of {spec.nodes} {spec.physics.name} nodes"
-               f"{lanes}{folded}{cells}")
+               f"{lanes}{folded}{cells}{counted}")
     with _progress(message), FileLock(library.with_name("build.lock")):
         if not library.exists():
             _build(spec, compiler, library, options)
@@ -101,8 +111,8 @@ def _build(spec: ArraySpec, compiler: Compiler, library: Path, options: Options)
     shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
     folder.mkdir()
     try:
-        _verilate(_describe(spec, options, folder), folder)
-        _compile(compiler, _hot_flags(options), folder / "library")
+        _verilate(_describe(spec, options, folder), folder, options)
+        _compile(compiler, folder / "library", options)
         (folder / "library").replace(library)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -127,30 +137,31 @@ def _verilator_version() -> str:
             "Linux on x86-64, macOS on arm64 and Windows. Elsewhere use pysim://") from None
 
 
-def _verilate(sources: Sequence[str], folder: Path) -> None:
+def _verilate(sources: Sequence[str], folder: Path, options: Options) -> None:
     """Write the C++ files made from Verilog into a folder."""
     root = source_folder("verilator")
     program = root / "bin" / ("verilator_bin.exe" if os.name == "nt" else "verilator_bin")
-    run_tools([program, *VERILATOR_FLAGS, "--Mdir", folder, *sources],
+    run_tools([program, *_verilator_flags(options), "--Mdir", folder, *sources],
               environment={**os.environ, "VERILATOR_ROOT": str(root)})
 
 
-def _compile(compiler: Compiler, hot_flags: Sequence[str], library: Path) -> None:
+def _compile(compiler: Compiler, library: Path, options: Options) -> None:
     """Compile what runs in every cycle with optimisation, and the rest without, side by side."""
     include = source_folder("verilator") / "include"
     folder = library.parent
     generated = sorted(folder.glob("*.cpp"))
     once = [source for source in generated if source.stem.endswith("__Slow")]
+    runtime = (*_RUNTIME, *(_COVERAGE_RUNTIME if options.coverage else ()))
     units = {
-        "often": (hot_flags, [*(source for source in generated if source not in once), _HARNESS]),
-        "runtime": (RUNTIME_FLAGS, [include / name for name in _RUNTIME]),
+        "often": (_hot_flags(options), [*(source for source in generated if source not in once), _HARNESS]),
+        "runtime": (RUNTIME_FLAGS, [include / name for name in runtime]),
         "once": (COLD_FLAGS, once),
     }
     commands = []
     for name, (flags, sources) in units.items():
         unit = folder / f"{name}.cc"
         unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sources))
-        commands.append([*compiler.command, *CXX_FLAGS, *flags, f"-I{folder}", f"-I{include}",
+        commands.append([*compiler.command, *_cxx_flags(options), *flags, f"-I{folder}", f"-I{include}",
                          "-c", unit, "-o", unit.with_suffix(".o")])
     run_tools(*commands)
     run_tools([*compiler.command, "-shared", "-pthread", "-o", library,

@@ -38,6 +38,8 @@ class Options:
         Whether its netlist after synthesis for the fabric is simulated.
     fold : int
         Cycles that a lane takes for a node.
+    coverage : bool
+        Whether the simulator counts which branches it takes (:mod:`pendula_sim.coverage`).
     """
 
     lanes: int = 1
@@ -45,6 +47,7 @@ class Options:
     fabric: str = GENERIC.name
     netlist: bool = False
     fold: int = 1
+    coverage: bool = False
 
 
 PLAIN = Options()

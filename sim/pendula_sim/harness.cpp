@@ -6,6 +6,10 @@
 #include "VTop.h"
 #include "VTop___024root.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "VTop__Syms.h"
+#include "verilated_cov.h"
+#endif
 
 #ifdef _WIN32
 #define EXPORT extern "C" __declspec(dllexport)
@@ -86,3 +90,17 @@ EXPORT void pendula_exchange(Device* device, Exchange* exchange) {
     exchange->cycles = cycles;
     exchange->idle = idle;
 }
+
+#if VM_COVERAGE
+// Counters of the branches, one each, and how many there are; they live as long as the device.
+EXPORT uint32_t* pendula_coverage(Device* device, uint64_t* branches) {
+    auto& counters = device->top.rootp->vlSymsp->__Vcoverage;
+    *branches = sizeof counters / sizeof *counters;
+    return counters;
+}
+
+// Write Verilator's list of the branches, with the counters, to a file.
+EXPORT void pendula_write_coverage(Device* device, const char* path) {
+    device->context.coveragep()->write(path);
+}
+#endif
