@@ -17,8 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from fuzzing import Campaign  # noqa: E402
-from gateware.traffic import small_spec  # noqa: E402
+from fuzzing import Campaign, attacked_spec  # noqa: E402
 from pendula.contract import CONTRACT_ID, PHYSICS  # noqa: E402
 from pendula.files import replacing  # noqa: E402
 from pendula_sim.build import build_library  # noqa: E402
@@ -53,7 +52,7 @@ class Log:
 def attack(seed: int, size: int) -> dict:
     """Run one campaign, and return its figures."""
     physics = [*PHYSICS][seed % len(PHYSICS)]
-    spec = small_spec(physics)
+    spec = attacked_spec(physics)
     engine = VerilatorEngine(build_library(spec))
     campaign = Campaign(engine, seed, physics)
     start_s = time.process_time()

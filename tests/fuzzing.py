@@ -16,9 +16,11 @@ import numpy as np
 from cobs import cobs
 
 from gateware.traffic import measuring, refused, session, small_spec
+from pendula.contract import ArraySpec
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.protocol import (
     ARGUMENTS,
+    HEADER_BYTES,
     MAX_REQUEST_BYTES,
     Hello,
     Opcode,
@@ -33,11 +35,12 @@ from pendula.link.engine import AbstractEngine
 from responder import Responder
 from wires import levels_of, read_misframed
 
-__all__ = ["Attack", "Campaign", "answer_cycles"]
+__all__ = ["Attack", "Campaign", "answer_cycles", "attacked_spec"]
 
 DELIMITER = b"\0"
 FLOOD_BYTES = 1 << 14
 WORD_HI = (1 << 32) - 1
+TABLE_BITS = 7
 CHUNK_CYCLES = 200_000
 GIVE_UP_CYCLES = 2_000_000
 
@@ -55,6 +58,11 @@ _FREE = {RegisterName.SEED_LO: WORD_HI, RegisterName.SEED_HI: WORD_HI, RegisterN
 # The reference knows no cycles, and frames that are dropped count as they come, not in turn.
 UNKNOWN = (RegisterName.CYCLES, RegisterName.FRAMES_DROPPED)
 _READ = [register.name for register in REGISTERS if register.name not in UNKNOWN]
+
+
+def attacked_spec(physics: str) -> ArraySpec:
+    """Return a small array with a memory that fills blocks of the encoding, and more."""
+    return small_spec(physics, TABLE_BITS)
 
 
 def answer_cycles(request_bytes: int, answer_bytes: int) -> int:
@@ -113,13 +121,13 @@ class Campaign:
 
     def __post_init__(self) -> None:
         self.rng = Random(self.seed)
-        self.spec = small_spec(self.physics)
+        self.spec = attacked_spec(self.physics)
         self.sums = default_sums(self.spec)
         self.reference = Responder(self.spec, sums=self.sums)
         self.reference.hello = self._greet()
         self._old: list[bytes] = []
         self._refused = refused(self.rng, self.spec, self.sums)
-        self.check(b"".join(session(self.rng, self.physics)))
+        self.check(b"".join(session(self.rng, self.physics, TABLE_BITS)))
 
     @property
     def dropped(self) -> int:
@@ -200,13 +208,13 @@ class Campaign:
         if kind == 2:
             return self._frame(Opcode.FORCES, rng.randrange(3))
         if kind == 3:
-            return self._frame(Opcode.WRITE_MEMORY, Memory.NODE, 0, tail=self._nodes())
+            return rng.choice([self._write_nodes, self._write_table])()
         if kind == 4:
             return rng.choice(measuring(rng, self.spec, self.sums)[:5])
         if kind in (5, 6):
             memory = rng.choice([*layouts])
             first = rng.randrange(layouts[memory].rows)
-            rows = rng.randint(1, min(20, layouts[memory].rows - first))
+            rows = rng.randint(1, layouts[memory].rows - first)
             opcode = rng.choice([Opcode.CHECKSUM, Opcode.READ_MEMORY])
             return self._frame(opcode, memory, first, rows)
         if kind == 7:
@@ -217,11 +225,21 @@ class Campaign:
             return self._frame(Opcode.READ_REGISTER, rng.choice(_READ))
         return self._frame(Opcode.HELLO)
 
-    def _nodes(self) -> bytes:
+    def _write_table(self) -> bytes:
+        """Write rows of a table that any program might have; few of their bytes are zero."""
+        layout = memory_layouts(self.spec, self.sums)[Memory.TABLE]
+        room = MAX_REQUEST_BYTES - HEADER_BYTES - struct.calcsize(ARGUMENTS[Opcode.WRITE_MEMORY])
+        rows = self.rng.randint(1, min(layout.rows, room // layout.row_bytes))
+        values = range(1, self.rng.choice((2, 0x80)))
+        return self._frame(Opcode.WRITE_MEMORY, Memory.TABLE, layout.rows - rows,
+                           tail=bytes(self.rng.choices(values, k=rows * layout.row_bytes)))
+
+    def _write_nodes(self) -> bytes:
         state = self.spec.state
         states = [self.rng.randint(state.lo, state.hi) for _ in range(self.spec.nodes)]
         flags = np.array([[self.rng.random() < 0.4 for _ in states] for _ in range(2)])
-        return node_image(self.spec, np.array(states), flags[0], flags[1]).tobytes()
+        return self._frame(Opcode.WRITE_MEMORY, Memory.NODE, 0, tail=node_image(
+            self.spec, np.array(states), flags[0], flags[1]).tobytes())
 
     # Attacks
 

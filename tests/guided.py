@@ -34,7 +34,6 @@ __all__ = ["GuidedCampaign"]
 
 BUCKETS = np.array([1, 2, 3, 4, 8, 16, 32, 128])      # counts that differ in kind, as AFL has them
 BATCH_BYTES = 4096          # a longer one is cut before it is changed
-CORPUS_SHARE = 0.5
 RUN_COUNT_HI = 3
 STEPS_HI = 3
 EDGES = (0, 1, 2, 3, 0x7F, 0x80, 0xFE, 0xFF)
@@ -51,11 +50,15 @@ class GuidedCampaign(Campaign):
     """
 
     engine: CoverageEngine
+    corpus_share: float = 0.5       # of the batches; without any, coverage is only watched
     corpus: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._seen = np.zeros((len(BUCKETS), len(self.engine.counts)), bool)
         super().__post_init__()
+        self.check(self._frame(     # no segment is without steps, which would be 2**16 of them
+            Opcode.WRITE_MEMORY, Memory.SEGMENT, 0, tail=self._legal_rows(
+                Memory.SEGMENT, 0, bytes(self.reference.memories[Memory.SEGMENT]))))
         self._learn(b"")
 
     @property
@@ -65,7 +68,7 @@ class GuidedCampaign(Campaign):
 
     def step(self) -> None:
         """Send one batch, then a delimiter and a legal request; keep what reached new branches."""
-        if not self.corpus or self.rng.random() > CORPUS_SHARE:
+        if not self.corpus or self.rng.random() >= self.corpus_share:
             attack, data = self.batch()
         else:
             attack, data = "CORPUS", self._changed(self.rng.choice(self.corpus))
@@ -154,7 +157,7 @@ class GuidedCampaign(Campaign):
             return None
         if opcode is Opcode.WRITE_REGISTER and arguments[0] == RegisterName.INITIAL:
             arguments = arguments[0], arguments[1] % len(InitialState)
-        if opcode is Opcode.RUN and arguments[0] + arguments[1] <= WORD_HI:
+        if opcode is Opcode.RUN and arguments[0] + arguments[1] <= WORD_HI + 1:
             arguments = arguments[0], arguments[1] % (RUN_COUNT_HI + 1)
         if opcode is Opcode.WRITE_MEMORY and arguments[0] in tuple(Memory):
             tail = self._legal_rows(*arguments, tail)

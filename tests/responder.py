@@ -15,7 +15,7 @@ from typing import Any
 from cobs import cobs
 
 from pendula.contract import CONTRACT_ID, ArraySpec, InitialState, jitter
-from pendula.contract.memory import Memory, RowLayout, memory_layouts
+from pendula.contract.memory import STEPS_BITS, Memory, RowLayout, memory_layouts
 from pendula.contract.protocol import (
     ARGUMENTS,
     INDEX_BYTES,
@@ -169,6 +169,9 @@ class Responder:
         return slice(first * layout.row_bytes, (first + rows) * layout.row_bytes)
 
     def _write_memory(self, memory: int, first: int, tail: bytes) -> Iterator[tuple[int, bytes]]:
+        if not tail:        # before the memory is looked at
+            yield Status.BAD_LENGTH, b""
+            return
         layout, image = self.layouts[Memory(memory)], self.memories[Memory(memory)]
         rows, rest = divmod(len(tail), layout.row_bytes)
         fitting = max(0, min(rows, layout.rows - first)) * layout.row_bytes
@@ -207,8 +210,9 @@ class Responder:
         return SimpleNamespace(
             spec=self.spec, codes=per_segment("codes"), local_codes=per_segment("local_codes"),
             local_gains=[row["local_gains"] for row in segments],
+            steps=[row["steps"][0] or 1 << STEPS_BITS for row in segments],
             **{name: [row[name][0] for row in segments]
-               for name in ("steps", "coupling_gain", "noise_gain")},
+               for name in ("coupling_gain", "noise_gain")},
             tables={name: [row[name][0] for row in table] for name in self.spec.columns},
             initial=InitialState(self.registers[RegisterName.INITIAL]),
             initial_gain=self.registers[RegisterName.INITIAL_GAIN])

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -451,6 +451,16 @@ def recorded(url: str, path: Path | None) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}{_RECORD}={quote(str(path))}"
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UrlError(f"device URL must be one, not {url!r}: {error}") from error
+    if "\0" in unquote(url):
+        raise UrlError(f"device URL must be without zero bytes, not {url!r}")
+    return parts
+
+
 def open_device(url: str) -> AbstractDevice:
     """Open the device at `url`, for example ``twin://`` or ``verilator://``.
 
@@ -467,7 +477,7 @@ def open_device(url: str) -> AbstractDevice:
     MissingExtraError
         If the backend's part of the installation is missing.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     backend = BACKENDS.get(parts.scheme)
     if backend is None or "://" not in url:
         known = ", ".join(f"{scheme}://" for scheme in BACKENDS)

@@ -23,9 +23,10 @@ BUILD_ID = "00" * 8      # as the responder's
 TOP_INDEX = (1 << 32) - 1
 
 
-def small_spec(physics: str) -> ArraySpec:
+def small_spec(physics: str, table_bits: int = 3) -> ArraySpec:
     """Return an array that simulates fast."""
-    return ArraySpec(physics=PHYSICS[physics], nodes=5, offsets=(-2, 1), segments=3, table_bits=3)
+    return ArraySpec(physics=PHYSICS[physics], nodes=5, offsets=(-2, 1), segments=3,
+                     table_bits=table_bits)
 
 
 def expected_answers(spec: ArraySpec, data: bytes, raw_bits: Iterator[int] | None = None,
@@ -55,9 +56,9 @@ def _upload(rng: Random, program: Program, node_rows: np.ndarray) -> Iterator[by
         yield request(rng, Opcode.READ_MEMORY, memory, cut - 1, 2)
 
 
-def session(rng: Random, physics: str) -> list[bytes]:
+def session(rng: Random, physics: str, table_bits: int = 3) -> list[bytes]:
     """Return requests that load a random program, run it, and read what can be compared."""
-    spec = small_spec(physics)
+    spec = small_spec(physics, table_bits)
     numbers = np.random.default_rng(rng.randrange(1 << 32))
     program = random_program(spec, numbers, segments=2, steps=2, initial=InitialState.GAUSSIAN)
     nodes = node_image(spec, numbers.integers(spec.state.lo, spec.state.hi, spec.nodes),

@@ -2,8 +2,7 @@
 
 import pytest
 
-from fuzzing import Attack, Campaign
-from gateware.traffic import small_spec
+from fuzzing import Attack, Campaign, attacked_spec
 from pendula_sim.build import build_library
 from pendula_sim.verilator import VerilatorEngine
 
@@ -13,7 +12,7 @@ BYTES = 10_000_000
 @pytest.mark.verilator
 @pytest.mark.slow
 def test_whatever_comes_the_answers_are_those_of_the_contract_and_in_time():
-    engine = VerilatorEngine(build_library(small_spec("quartic")))
+    engine = VerilatorEngine(build_library(attacked_spec("quartic")))
     campaign = Campaign(engine, seed=1)
     while campaign.sent < BYTES:
         campaign.step()
