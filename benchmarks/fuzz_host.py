@@ -51,7 +51,6 @@ def run(name: str, corpus: Path, *limits: str) -> dict[str, Any]:
 
 def main() -> None:
     from decoding import TARGETS
-
     from pendula.files import cache_folder, replacing
     parser = argparse.ArgumentParser(description="Fuzz the host's decoders.")
     parser.add_argument("--targets", default=",".join(TARGETS), help="with commas between")
@@ -64,7 +63,7 @@ def main() -> None:
         else f"-runs={arguments.runs}"
     log = json.loads(arguments.log.read_text()) if arguments.log.exists() else {}
     for name in arguments.targets.split(","):
-        found = run(name, arguments.corpus / name, limit, "-seed=1" if arguments.runs else "-seed=0")
+        found = run(name, arguments.corpus / name, limit, f"-seed={int(bool(arguments.runs))}")
         found["inputs"] += log.get(name, {}).get("inputs", 0)
         log[name] = found
         print(name, json.dumps(found), flush=True)

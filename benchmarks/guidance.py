@@ -138,7 +138,7 @@ class Log:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what coverage guidance wins.")
     parser.add_argument("--bytes", type=int, default=2_000_000, help="of each campaign")
-    parser.add_argument("--fault-bytes", type=int, default=500_000, help="a fault is given up")
+    parser.add_argument("--fault-bytes", type=int, default=400_000, help="a fault is given up")
     parser.add_argument("--log", type=Path, default=ROOT / "docs" / "figures" / "guidance.json")
     parser.add_argument("--find", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -146,14 +146,14 @@ def main() -> None:
         print(json.dumps(find(**arguments.find)))
         return
     log = Log(arguments.log)
+    for fault in FAULTS:
+        if fault not in log.content["faults"]:
+            log.add("faults", fault, [*find_planted(fault, arguments.fault_bytes)])
     for physics in PHYSICS:
         for kind, share in SHARES.items():
             name = f"{physics} {kind}"
             if name not in log.content["coverage"]:
                 log.add("coverage", name, watch(physics, 1, share, arguments.bytes))
-    for fault in FAULTS:
-        if fault not in log.content["faults"]:
-            log.add("faults", fault, [*find_planted(fault, arguments.fault_bytes)])
 
 
 if __name__ == "__main__":

@@ -112,7 +112,9 @@ def protocol_page() -> str:
 {description}
 
 A request holds at most {protocol.MAX_REQUEST_BYTES} bytes before its CRC. Only WRITE_MEMORY has a
-tail: whole rows.
+tail: whole rows. Where it is refused because its tail ends within a row, or beyond the last row,
+the rows before are written. A RUN is refused with BAD_VALUE where SEGMENTS is zero or more than the
+device has.
 
 ## What the CRC notices
 
@@ -181,7 +183,9 @@ def memories_page() -> str:
     parts = ["""# Memories
 
 A row is a little-endian integer of whole bytes; its first field starts at bit 0 and items of one
-field follow each other upwards. Figures for the default formats and """
+field follow each other upwards. Bits above the last field are not kept, and read as zero. A segment
+of 0 steps has 65,536, which no program asks for, and a memory after power-up does. Figures for the
+default formats and """
              f"{len(EXAMPLE_OFFSETS)} neighbours.\n"]
     for memory in Memory:
         parts.append(f"\n## {memory.value} {memory.name}\n\nHolds {meanings[memory.name]}.\n")

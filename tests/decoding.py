@@ -132,7 +132,9 @@ def decode_answers(data: bytes) -> None:
     got: dict[int, bytes] = {}
 
     def deliver(index: int, values: bytes) -> None:
-        assert index in range(SAMPLES) and index not in got and len(values) == 9
+        assert index in range(SAMPLES)
+        assert index not in got
+        assert len(values) == 9
         got[index] = values
 
     for action in (

@@ -31,7 +31,7 @@ from pendula.contract.protocol import (
 from pendula.contract.registers import REGISTERS, RegisterName
 from pendula.contract.statistics import default_sums
 from pendula.images import node_image
-from pendula.link.engine import AbstractEngine
+from pendula_sim.verilator import VerilatorEngine
 from responder import Responder
 from wires import levels_of, read_misframed
 
@@ -99,7 +99,7 @@ class Campaign:
 
     Parameters
     ----------
-    engine : AbstractEngine
+    engine : VerilatorEngine
         Device with the array of `physics`.
     seed : int
         Seed of the traffic.
@@ -108,10 +108,11 @@ class Campaign:
 
     Notes
     -----
-    `sent`, `answered` and `attacks` count bytes in, bytes out, and batches of each attack.
+    `sent`, `answered` and `attacks` count bytes in, bytes out, and batches of each attack. Bytes
+    count once they are answered as they should be.
     """
 
-    engine: AbstractEngine
+    engine: VerilatorEngine
     seed: int
     physics: str = "quartic"
     sent: int = 0
@@ -138,8 +139,14 @@ class Campaign:
         """Send one batch of one attack, then a delimiter and a legal request."""
         attack, data = self.batch()
         self.attacks[attack] += 1
-        self.check(data)
+        self.check_stalled(data)
         self.probe()
+
+    def check_stalled(self, data: bytes) -> None:
+        """Send bytes; whoever takes the answers takes half of the time, now and then."""
+        self.engine.stalls = self.rng.choice((0, self.rng.getrandbits(63)))
+        self.check(data)
+        self.engine.stalls = 0
 
     def batch(self) -> tuple[str, bytes]:
         """Return the name of an attack, and what it makes of legal requests."""
@@ -152,9 +159,9 @@ class Campaign:
         """Send bytes; the device must answer as the reference, and come to rest."""
         found, _ = self._exchange(data)
         expected = b"".join(self.reference.receive(data))
+        assert found == expected, f"campaign {self.seed}, byte {self.sent}: {data[-200:].hex()}"
         self.sent += len(data)
         self.answered += len(found)
-        assert found == expected, f"campaign {self.seed}, byte {self.sent}: {data[-200:].hex()}"
 
     def probe(self) -> None:
         """Ask for HELLO after a delimiter: the answer must come in time, whatever was before."""

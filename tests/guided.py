@@ -73,7 +73,7 @@ class GuidedCampaign(Campaign):
         else:
             attack, data = "CORPUS", self._changed(self.rng.choice(self.corpus))
         self.attacks[attack] += 1
-        self.check(data)
+        self.check_stalled(data)
         self.probe()
         self._learn(data)
 

@@ -153,7 +153,8 @@ def _compile(compiler: Compiler, library: Path, options: Options) -> None:
     once = [source for source in generated if source.stem.endswith("__Slow")]
     runtime = (*_RUNTIME, *(_COVERAGE_RUNTIME if options.coverage else ()))
     units = {
-        "often": (_hot_flags(options), [*(source for source in generated if source not in once), _HARNESS]),
+        "often": (_hot_flags(options),
+                  [*(source for source in generated if source not in once), _HARNESS]),
         "runtime": (RUNTIME_FLAGS, [include / name for name in runtime]),
         "once": (COLD_FLAGS, once),
     }
@@ -161,8 +162,8 @@ def _compile(compiler: Compiler, library: Path, options: Options) -> None:
     for name, (flags, sources) in units.items():
         unit = folder / f"{name}.cc"
         unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sources))
-        commands.append([*compiler.command, *_cxx_flags(options), *flags, f"-I{folder}", f"-I{include}",
-                         "-c", unit, "-o", unit.with_suffix(".o")])
+        commands.append([*compiler.command, *_cxx_flags(options), *flags, f"-I{folder}",
+                         f"-I{include}", "-c", unit, "-o", unit.with_suffix(".o")])
     run_tools(*commands)
     run_tools([*compiler.command, "-shared", "-pthread", "-o", library,
                *(folder / f"{name}.o" for name in units)])

@@ -60,6 +60,7 @@ struct Exchange {
     uint8_t* output;
     uint64_t output_bytes;      // room
     uint64_t max_cycles;
+    uint64_t stalls;            // bit k: output is not taken in cycle k of 64
     uint64_t consumed;          // from here on: results
     uint64_t produced;
     uint64_t cycles;
@@ -67,20 +68,20 @@ struct Exchange {
 };
 
 // Clock the device while it is busy or input is pending, until an end of the buffers or of
-// max_cycles. The output never stalls the device: there is room for a byte in every cycle.
+// max_cycles. There is room for a byte of output in every cycle.
 // No path leads from an input to an output: outputs can be read before inputs are evaluated.
 EXPORT void pendula_exchange(Device* device, Exchange* exchange) {
     VTop& top = device->top;
     uint64_t consumed = 0, produced = 0, cycles = 0;
     bool idle = false;
-    top.o_ready = 1;
     while (cycles < exchange->max_cycles && produced < exchange->output_bytes) {
         const bool pending = consumed < exchange->input_bytes;
         top.i_valid = pending;
         if (pending) top.i_payload = exchange->input[consumed];
+        top.o_ready = !(exchange->stalls >> (cycles & 63) & 1);
         idle = !pending && !top.busy;
         if (idle) break;
-        if (top.o_valid) exchange->output[produced++] = top.o_payload;
+        if (top.o_valid && top.o_ready) exchange->output[produced++] = top.o_payload;
         consumed += pending && top.i_ready;
         tick(top);
         ++cycles;

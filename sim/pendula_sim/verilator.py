@@ -23,6 +23,7 @@ class _Exchange(ctypes.Structure):
         ("output", ctypes.c_void_p),
         ("output_bytes", ctypes.c_uint64),
         ("max_cycles", ctypes.c_uint64),
+        ("stalls", ctypes.c_uint64),
         ("consumed", ctypes.c_uint64),
         ("produced", ctypes.c_uint64),
         ("cycles", ctypes.c_uint64),
@@ -52,6 +53,10 @@ class VerilatorEngine(AbstractEngine):
     ----------
     path : Path
         The library.
+
+    Notes
+    -----
+    `stalls` says when output is taken: not in cycle k of every 64 where bit k is set.
     """
 
     slice_cycles = 200_000
@@ -61,6 +66,7 @@ class VerilatorEngine(AbstractEngine):
         self._output = ctypes.create_string_buffer(_OUTPUT_BYTES)
         self._exchange = _Exchange(output=ctypes.addressof(self._output),
                                    output_bytes=_OUTPUT_BYTES)
+        self.stalls = 0
         self._device: int | None = self._library.pendula_create()
 
     def exchange(self, data: bytes, max_cycles: int) -> Exchange:
@@ -69,7 +75,7 @@ class VerilatorEngine(AbstractEngine):
             raise BuildError("simulation must be open, not closed")
         exchange = self._exchange
         exchange.input, exchange.input_bytes = data, len(data)
-        exchange.max_cycles = max_cycles
+        exchange.max_cycles, exchange.stalls = max_cycles, self.stalls
         self._library.pendula_exchange(self._device, ctypes.byref(exchange))
         output = ctypes.string_at(self._output, exchange.produced)
         return Exchange(exchange.consumed, output, exchange.cycles, bool(exchange.idle))

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 import pendula
 from arrays import ARRAYS
 from boards import Board, pty_port, serving, tcp_port
-from pendula import cli
+from pendula import cli, ranges
 from pendula.contract import InitialState
 from pendula.errors import LinkError
 from pendula.link.engine import AbstractEngine, Exchange
@@ -129,21 +129,52 @@ def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
 @pytest.mark.parametrize("arguments", [
     ["moments", "-n", "5000", "-o", "M.npz"],
     ["compare", "--against", "twin://", "-n", "5000", "--report", "R.html"],
-    ["sample", "-n", "5", "-o", "S.npz"]], ids=lambda arguments: arguments[0])
+    ["sample", "-n", "5", "-o", "S.npz"],
+    ["score", "--dataset", "digits", "-n", "20", "--report", "R.html"],
+    ["verify", "--rungs", "states,integers", "-n", "100", "--report", "R.html"],
+    ["ranges"], ["calibrate"]], ids=lambda arguments: arguments[0])
 def test_ctrl_c_leaves_no_file(tmp_path, monkeypatch, arguments):
-    """Nor does a command that is interrupted in its first batch leave a part of one."""
+    """Nor does a command that is interrupted in its first batch leave a part of one.
+
+    Beside these: tests/cli for train and serve, tests/fpga/test_plan.py for build.
+    """
     monkeypatch.chdir(tmp_path)
     save(PROGRAM, "m.pendula")
     monkeypatch.setattr(TwinDevice, "_sample", interrupt)
+    monkeypatch.setattr(TwinDevice, "_forces", interrupt)
+    monkeypatch.setattr(ranges, "GaussianSampler", interrupt)
     name, *options = arguments
-    result = CliRunner().invoke(cli.main, [name, "m.pendula", "--device", "twin://", *options])
+    places = {"ranges": ["m.pendula"], "verify": ["m.pendula"],
+              "calibrate": ["twin://", "m.pendula"]}
+    result = CliRunner().invoke(cli.main, [
+        name, *places.get(name, ["m.pendula", "--device", "twin://"]), *options])
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr.endswith("pendula: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["m.pendula"]
 
 
 def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_ends_noise_without_end():
+    with subprocess.Popen([sys.executable, "-m", "pendula", "noise", "twin://"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert len(process.stdout.read(1 << 20)) == 1 << 20
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.endswith(b"pendula: interrupted\n")
+
+
+def test_noise_onto_a_full_disk_is_an_error():
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "pendula", "noise", "twin://", "--bytes", "11M"],
+            stdout=full, stderr=subprocess.PIPE, check=False)
+    assert run.returncode == 2
+    assert run.stderr == b"pendula: error: system: No space left on device\n"
 
 
 # Boards

@@ -1,4 +1,4 @@
-"""What the host decodes, under fuzzing that coverage guides; longer: ``benchmarks/fuzz_host.py``."""
+"""What the host decodes, fuzzed under guidance by coverage; longer: ``benchmarks/fuzz_host.py``."""
 
 import json
 import subprocess

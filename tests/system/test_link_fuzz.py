@@ -1,12 +1,16 @@
-"""The compiled gateware under grammar-based attack; longer runs: ``benchmarks/fuzz.py``."""
+"""The compiled gateware under attack, by grammar and guided; longer: ``benchmarks/fuzz.py``."""
 
+import numpy as np
 import pytest
 
 from fuzzing import Attack, Campaign, attacked_spec
+from guided import GuidedCampaign
 from pendula_sim.build import build_library
+from pendula_sim.coverage import CoverageEngine
 from pendula_sim.verilator import VerilatorEngine
 
-BYTES = 10_000_000
+BYTES = 9_500_000
+GUIDED_BYTES = 500_000
 
 
 @pytest.mark.verilator
@@ -19,3 +23,19 @@ def test_whatever_comes_the_answers_are_those_of_the_contract_and_in_time():
     engine.close()
     assert min(campaign.attacks[attack.name] for attack in Attack) > 300
     assert campaign.answered > BYTES / 20
+
+
+@pytest.mark.verilator
+def test_attacks_that_coverage_guides_find_nothing_either():
+    engine = CoverageEngine(attacked_spec("ising"))
+    branches = engine.branches()
+    assert len({*branches}) == len(engine.counts)
+    campaign = GuidedCampaign(engine, seed=1, physics="ising")
+    before = int(campaign.reached.sum())
+    while campaign.sent < GUIDED_BYTES:
+        campaign.step()
+    decoder = [branch.component == "top.flat.inner.deframer.decoder" for branch in branches]
+    assert before < campaign.reached.sum() < len(branches)
+    assert campaign.reached[np.array(decoder)].mean() > 0.9
+    assert len(campaign.corpus) > 50
+    engine.close()

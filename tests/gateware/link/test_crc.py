@@ -9,7 +9,6 @@ import re
 import zlib
 from typing import Any
 
-import pytest
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.sim import Simulator
 
