@@ -96,8 +96,8 @@ def planted(fault: str, folder: Path) -> dict[str, str]:
     """Copy the gateware with a fault, and return an environment that imports the copy."""
     spec = importlib.util.find_spec("pendula_gateware")
     assert spec is not None
-    source, = spec.submodule_search_locations or ()
-    copy = shutil.copytree(source, folder / "pendula_gateware",
+    assert spec.submodule_search_locations
+    copy = shutil.copytree(spec.submodule_search_locations[0], folder / "pendula_gateware",
                            ignore=shutil.ignore_patterns("__pycache__"))
     name, old, new = FAULTS[fault]
     text = (copy / name).read_text()

@@ -41,7 +41,7 @@ EDGES = (0, 1, 2, 3, 0x7F, 0x80, 0xFE, 0xFF)
 
 @dataclass
 class GuidedCampaign(Campaign):
-    """One device with counters, under attack.
+    """One device with counters, a CoverageEngine, under attack.
 
     Notes
     -----
@@ -49,12 +49,13 @@ class GuidedCampaign(Campaign):
     shape (branches,).
     """
 
-    engine: CoverageEngine
     corpus_share: float = 0.5       # of the batches; without any, coverage is only watched
     corpus: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._seen = np.zeros((len(BUCKETS), len(self.engine.counts)), bool)
+        assert isinstance(self.engine, CoverageEngine)
+        self._counts = self.engine.counts
+        self._seen = np.zeros((len(BUCKETS), len(self._counts)), bool)
         super().__post_init__()
         self.check(self._frame(     # no segment is without steps, which would be 2**16 of them
             Opcode.WRITE_MEMORY, Memory.SEGMENT, 0, tail=self._legal_rows(
@@ -64,7 +65,7 @@ class GuidedCampaign(Campaign):
     @property
     def reached(self) -> npt.NDArray[np.bool_]:
         """Whether each branch was taken."""
-        return self._seen.any(0)
+        return np.any(self._seen, axis=0)
 
     def step(self) -> None:
         """Send one batch, then a delimiter and a legal request; keep what reached new branches."""
@@ -79,8 +80,8 @@ class GuidedCampaign(Campaign):
 
     def _learn(self, data: bytes) -> None:
         """Note which branches were taken how often, and keep the batch if that is new."""
-        bucket = np.searchsorted(BUCKETS, self.engine.counts, side="right")
-        self.engine.counts[:] = 0
+        bucket = np.searchsorted(BUCKETS, self._counts, side="right")
+        self._counts[:] = 0
         taken = np.flatnonzero(bucket)
         new = ~self._seen[bucket[taken] - 1, taken]
         self._seen[bucket[taken] - 1, taken] = True
@@ -160,7 +161,7 @@ class GuidedCampaign(Campaign):
         if opcode is Opcode.RUN and arguments[0] + arguments[1] <= WORD_HI + 1:
             arguments = arguments[0], arguments[1] % (RUN_COUNT_HI + 1)
         if opcode is Opcode.WRITE_MEMORY and arguments[0] in tuple(Memory):
-            tail = self._legal_rows(*arguments, tail)
+            tail = self._legal_rows(arguments[0], arguments[1], tail)
         return encode_request(content[0], opcode, *arguments, tail=tail)[:-CRC_BYTES]
 
     def _legal_rows(self, memory: int, first: int, tail: bytes) -> bytes:

@@ -52,6 +52,7 @@ CXX_FLAGS = (
 HOT_FLAGS = ("-O3", "-DRISING_CLOCK")
 # Cells of netlists have edges of their own. -O2 takes three times as long and is 15 % faster.
 NETLIST_FLAGS = ("-O1",)
+COVERAGE_FLAGS = ("-O1", "-DRISING_CLOCK")      # as many branches as a netlist has cells
 RUNTIME_FLAGS = ("-O1",)       # Verilator's own code runs in every cycle too
 COLD_FLAGS = ("-O0",)
 
@@ -76,7 +77,9 @@ def _cxx_flags(options: Options) -> tuple[str, ...]:
 
 
 def _hot_flags(options: Options) -> tuple[str, ...]:
-    return NETLIST_FLAGS if options.netlist else HOT_FLAGS
+    if options.netlist:
+        return NETLIST_FLAGS
+    return COVERAGE_FLAGS if options.coverage else HOT_FLAGS
 
 
 def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:

@@ -1,6 +1,5 @@
 """The compiled gateware under attack, by grammar and guided; longer: ``benchmarks/fuzz.py``."""
 
-import numpy as np
 import pytest
 
 from fuzzing import Attack, Campaign, attacked_spec
@@ -34,8 +33,9 @@ def test_attacks_that_coverage_guides_find_nothing_either():
     before = int(campaign.reached.sum())
     while campaign.sent < GUIDED_BYTES:
         campaign.step()
-    decoder = [branch.component == "top.flat.inner.deframer.decoder" for branch in branches]
     assert before < campaign.reached.sum() < len(branches)
-    assert campaign.reached[np.array(decoder)].mean() > 0.9
+    missed = {branch.kind for branch, taken in zip(branches, campaign.reached, strict=True)
+              if not taken and branch.component == "top.flat.inner.deframer.decoder"}
+    assert missed == {"if"}     # those that Yosys writes and nothing can take
     assert len(campaign.corpus) > 50
     engine.close()
