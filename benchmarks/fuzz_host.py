@@ -10,6 +10,7 @@ it with the input in the corpus folder.
 """
 
 import argparse
+import importlib
 import json
 import re
 import subprocess
@@ -26,7 +27,7 @@ LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=8192")
 
 def fuzz(name: str, options: list[str]) -> None:
     """Fuzz one target, or all of them by turns, in this process; does not return."""
-    import atheris
+    atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["pendula", "cobs"]):
         from decoding import ALL, TARGETS
     target, corpus = {"all": ALL, **TARGETS}[name], Path(options[-1])

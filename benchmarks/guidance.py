@@ -35,23 +35,22 @@ CHECKPOINTS = 8
 
 FAULTS = {
     "COBS block a byte short": (
-        "link/cobs.py", "following == FULL_CODE", "following == FULL_CODE - 1"),
+        "link/cobs.py", "(code == FULL_CODE - 1)", "(code == FULL_CODE - 2)"),
     "CRC kept over a dropped frame": (
         "link/deframer.py", "crc.start.eq(1), read.en", "crc.start.eq(good), read.en"),
     "frame a byte too long": (
         "link/deframer.py", "(length <= MAX_FRAME_BYTES)\n", "(length <= MAX_FRAME_BYTES + 1)\n"),
     "tail of no bytes": ("link/parser.py", "known & (short | (length", "known & ((length"),
-    "sequence number of the request before": (
-        "link/controller.py", "m.d.sync += answer.sequence.eq(request.p.sequence)\n",
-        "m.d.sync += answer.sequence.eq(Mux(request.p.bad_length, answer.sequence, "
-        "request.p.sequence))\n"),
+    "sequence number lost with a bad length": (
+        "link/controller.py", "response.p.sequence.eq(request.p.sequence)",
+        "response.p.sequence.eq(Mux(request.p.bad_length, 0, request.p.sequence))"),
     "a segment too many": (
         "link/runner.py", "self.segments > self._capacity", "self.segments > self._capacity + 1"),
     "thinning without bound": (
         "link/controller.py", "\n                & (values.thin != 0) & (values.thin <= "
         "RUN_SAMPLES_HI))", ")"),
     "row after the last written": (
-        "link/memory_port.py", "cursor.row < layout.rows", "cursor.row <= layout.rows"),
+        "link/memory_port.py", "near & (row < limit)", "near & (row <= limit)"),
 }
 
 
@@ -138,7 +137,7 @@ class Log:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what coverage guidance wins.")
     parser.add_argument("--bytes", type=int, default=2_000_000, help="of each campaign")
-    parser.add_argument("--fault-bytes", type=int, default=400_000, help="a fault is given up")
+    parser.add_argument("--fault-bytes", type=int, default=1_000_000, help="a fault is given up")
     parser.add_argument("--log", type=Path, default=ROOT / "docs" / "figures" / "guidance.json")
     parser.add_argument("--find", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -9,13 +9,17 @@ import re
 import zlib
 from typing import Any
 
+import pytest
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.sim import Simulator
 
 from pendula.contract.protocol import CRC_BYTES, seal
-from pendula_gateware.link.crc import crc32
+from pendula_gateware.fabric import FABRICS, GENERIC, Fabric
+from pendula_gateware.link.crc import Crc32
 
 WORD_HI = (1 << 8 * CRC_BYTES) - 1
+COMPACT = next(fabric for fabric in FABRICS.values() if fabric.compact)
+both = pytest.mark.parametrize("fabric", [GENERIC, COMPACT], ids=["bytes", "bits"])
 BASIS = [0, *(1 << k for k in range(8 * CRC_BYTES))]
 
 
@@ -39,18 +43,23 @@ def rank(words: list[int]) -> int:
     return len(pivots)
 
 
-def outputs(messages: list[bytes]) -> list[tuple[int, int]]:
-    """Return CRC and match of messages, the first byte of each with `start`."""
-    crc, found = crc32(), []
+def outputs(fabric: Fabric, messages: list[bytes]) -> list[tuple[int, int]]:
+    """Return CRC and match of messages."""
+    crc, found = Crc32(fabric=fabric), []
 
     async def testbench(ctx: Any) -> None:
-        ctx.set(crc.valid, 1)
         for message in messages:
-            for k, byte in enumerate(message):
-                ctx.set(crc.start, k == 0)
+            ctx.set(crc.start, 1)
+            await ctx.tick()
+            ctx.set(crc.start, 0)
+            for byte in message:
                 ctx.set(crc.data, byte)
+                ctx.set(crc.valid, 1)
                 await ctx.tick()
-            found.append((ctx.get(crc.crc), ctx.get(crc.match_detected)))
+                ctx.set(crc.valid, 0)
+                while not ctx.get(crc.ready):
+                    await ctx.tick()
+            found.append((ctx.get(crc.crc), ctx.get(crc.match)))
 
     sim = Simulator(crc)
     sim.add_clock(1e-6)
@@ -59,11 +68,13 @@ def outputs(messages: list[bytes]) -> list[tuple[int, int]]:
     return found
 
 
-def test_the_next_remainder_is_a_sum_of_bits():
-    """Whether `start` is high, or not: nothing else but these two are selected."""
-    crc = crc32()
-    text = rtlil.convert(crc, emit_src=False, ports=[crc.start, crc.valid, crc.data, crc.crc,
-                                                     crc.match_detected])
+@both
+def test_the_next_remainder_is_a_sum_of_bits(fabric):
+    """Whether `start` is high, or not: nothing else but it and `valid` is selected by."""
+    crc = Crc32(fabric=fabric)
+    text, = (part for part in rtlil.convert(crc, emit_src=False, ports=[
+        crc.start, crc.valid, crc.data, crc.ready, crc.crc, crc.match]).split("\nmodule ")
+        if r"\crc_reg" in part)
     cells = re.findall(r"cell (\$\w+) .*?\n(.*?)\n  end\n", text, re.DOTALL)
     assert {kind for kind, _ in cells} == {"$xor", "$mux", "$dff", "$eq"}
     assert [re.findall(r"\\Y (.*)", body) for kind, body in cells if kind == "$eq"] == [
@@ -78,18 +89,20 @@ def test_every_remainder_comes_of_four_bytes():
     assert rank([remainder(word(bit)) ^ first for bit in BASIS]) == 8 * CRC_BYTES
 
 
-def test_every_step_is_that_of_the_contract():
+@both
+def test_every_step_is_that_of_the_contract(fabric):
     messages = [word(bit) + b"\0" for bit in BASIS] + [bytes(4) + bytes((1 << k,))
                                                        for k in range(8)]
-    assert [crc for crc, _ in outputs(messages)] == [zlib.crc32(message) for message in messages]
+    assert [crc for crc, _ in outputs(fabric, messages)] == [zlib.crc32(message) for message in messages]
 
 
-def test_a_match_is_a_crc_behind_what_it_is_of():
+@both
+def test_a_match_is_a_crc_behind_what_it_is_of(fabric):
     """Four bytes add up with the remainder: one word alone leads to that of a match."""
     assert [remainder(word(bit), 0) for bit in BASIS] == [remainder(bytes(4), bit) for bit in BASIS]
     assert rank([remainder(word(bit), 0) for bit in BASIS]) == 8 * CRC_BYTES
     sound = [seal(bytes((bit % 251,))) for bit in BASIS]
-    assert all(match for _, match in outputs(sound))
-    assert not any(match for _, match in outputs([packet[:-1] + bytes((packet[-1] ^ 4,))
-                                                  for packet in sound]))
+    assert all(match for _, match in outputs(fabric, sound))
+    wrong = [packet[:-1] + bytes((packet[-1] ^ 4,)) for packet in sound]
+    assert not any(match for _, match in outputs(fabric, wrong))
     assert {remainder(packet) for packet in sound} == {remainder(word(WORD_HI), 0)}
