@@ -1,5 +1,7 @@
 """The link's checksum in hardware."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.crc import catalog
@@ -54,8 +56,8 @@ class Crc32(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.processor = processor = catalog.CRC32_ISO_HDLC(
-            data_width=self._bits).create()
+        processor: Any = catalog.CRC32_ISO_HDLC(data_width=self._bits).create()
+        m.submodules.processor = processor
         m.d.comb += [processor.start.eq(self.start), self.crc.eq(processor.crc),
                      self.match.eq(processor.match_detected)]
         if self._bits == Byte.width:
