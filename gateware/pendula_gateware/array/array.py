@@ -12,7 +12,13 @@ from pendula_gateware.array.lane import Lane
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.readout import Readout
 from pendula_gateware.array.sequencer import Sequencer
-from pendula_gateware.array.shapes import codes_shape, shared_shape, token_shape, update_shape
+from pendula_gateware.array.shapes import (
+    codes_shape,
+    phase_shape,
+    shared_shape,
+    token_shape,
+    update_shape,
+)
 from pendula_gateware.array.store import RowStore
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import (
@@ -83,7 +89,7 @@ class SharedRows(ArrayPart):
                         for number in (Memory.PARAMETER, Memory.SEGMENT, Memory.NODE)}
         super().__init__({
             "bus": In(MemoryBus(spec)), "rest": In(1), "token": In(token_shape(spec)),
-            "phase": In(range(fabric.fold)), "turn": Out(range(fabric.fold)),
+            "phase": In(phase_shape(fabric.fold)), "turn": Out(phase_shape(fabric.fold)),
             "codes": Out(codes_shape(spec)), "shared": Out(shared_shape(spec)),
             "update": Out(update_shape(spec)),
         }, spec=spec)

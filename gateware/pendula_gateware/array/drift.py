@@ -17,6 +17,7 @@ from pendula_gateware.array.shapes import (
     interval_shape,
     neighbours_shape,
     own_shape,
+    phase_shape,
     shared_shape,
     weights_shape,
 )
@@ -139,7 +140,7 @@ class NeighbourSum(ArrayPart):
         self._recoded, self._fold = fabric.recoded, fabric.fold
         partial = accumulator_shape(spec, "partial")
         super().__init__({
-            "phase": In(range(fabric.fold)), "codes": In(codes_shape(spec)),
+            "phase": In(phase_shape(fabric.fold)), "codes": In(codes_shape(spec)),
             "v": In(neighbours_shape(spec)),
             "o": Out(data.ArrayLayout(partial, spec.physics.rank)),
         }, spec=spec)
@@ -326,7 +327,7 @@ class Drift(ArrayPart):
         self._neighbours = NeighbourSum(spec=spec, fabric=fabric)
         self._local = LocalTerms(spec=spec, fabric=fabric)
         super().__init__({
-            "phase": In(range(fabric.fold)), "codes": In(codes_shape(spec)),
+            "phase": In(phase_shape(fabric.fold)), "codes": In(codes_shape(spec)),
             "v": In(neighbours_shape(spec)),
             "shared": In(shared_shape(spec)), "own": In(own_shape(spec)),
             "o": Out(accumulator_shape(spec, "drift")),

@@ -14,6 +14,7 @@ from pendula_gateware.array.shapes import (
     edge_shape,
     neighbours_shape,
     own_shape,
+    phase_shape,
     result_shape,
     shared_shape,
     state_shape,
@@ -139,7 +140,7 @@ class StateReader(ArrayPart):
             RowStore(spec=spec, number=Memory.TABLE, fields=fields, fabric=fabric)
             for fields in (names, spec.columns.keys() - names))
         super().__init__({
-            "bus": In(MemoryBus(spec)), "rest": In(1), "phase": In(range(fabric.fold)),
+            "bus": In(MemoryBus(spec)), "rest": In(1), "phase": In(phase_shape(fabric.fold)),
             "token": In(token_shape(spec)), "result": In(result_shape(spec)),
             "v": Out(edge_shape(spec)),
             "own": Out(own_shape(spec)),
@@ -254,7 +255,7 @@ class Lane(ArrayPart):
         super().__init__({
             "registers": In(RegisterValues), "bus": In(MemoryBus(spec)), "rest": In(1),
             "seed": In(StateLayout), "seeded": In(1), "token": In(token_shape(spec)),
-            "phase": In(range(fabric.fold)), "codes": In(codes_shape(spec)),
+            "phase": In(phase_shape(fabric.fold)), "codes": In(codes_shape(spec)),
             "shared": In(shared_shape(spec)),
             "update": In(update_shape(spec)), "o": Out(result_shape(spec)),
         }, spec=spec)

@@ -8,7 +8,7 @@ from pendula.contract.memory import STEPS_BITS, Memory
 from pendula.contract.spec import ArraySpec
 from pendula.contract.step import InitialState
 from pendula_gateware.array.part import ArrayPart
-from pendula_gateware.array.shapes import memory_shape, token_shape
+from pendula_gateware.array.shapes import memory_shape, phase_shape, token_shape
 from pendula_gateware.fabric import UNCHECKED
 from pendula_gateware.interfaces import (
     MemoryBus,
@@ -188,7 +188,7 @@ class Sequencer(ArrayPart):
             "job": In(stream.Signature(job_shape(lanes))), "registers": In(RegisterValues),
             "bus": In(MemoryBus(spec)), "seeded": In(1), "rest": Out(1), "load": Out(1),
             "lane": lane, "first": lane, "last": lane, "hold": In(1),
-            "token": Out(token_shape(spec)), "phase": Out(range(fold)),
+            "token": Out(token_shape(spec)), "phase": Out(phase_shape(fold)),
         }, spec=spec)
 
     @property

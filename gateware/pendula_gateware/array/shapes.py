@@ -9,8 +9,8 @@ from pendula.contract.spec import ArraySpec
 from pendula_gateware.interfaces import row_shape
 
 __all__ = ["accumulator_shape", "codes_shape", "edge_shape", "interval_shape", "memory_shape",
-           "neighbours_shape", "own_shape", "result_shape", "shared_shape", "state_shape",
-           "token_shape", "update_shape", "weights_shape"]
+           "neighbours_shape", "own_shape", "phase_shape", "result_shape", "shared_shape",
+           "state_shape", "token_shape", "update_shape", "weights_shape"]
 
 
 def interval_shape(interval: Interval) -> Shape:
@@ -46,6 +46,11 @@ def token_shape(spec: ArraySpec) -> data.StructLayout:
         "node": range(spec.nodes), "segment": range(spec.segments),
         "row": range(layouts[Memory.PARAMETER].rows),
     })
+
+
+def phase_shape(fold: int) -> Shape:
+    """Return the shape of a cycle of a node; never of zero bits, which Verilog cannot say."""
+    return Shape.cast(range(max(2, fold)))
 
 
 def own_shape(spec: ArraySpec) -> data.StructLayout:
