@@ -129,6 +129,47 @@ def test_flipped_bit_of_a_device_is_named():
     assert found.different.finding.startswith("state differs first at sample 7, node 3:")
 
 
+def longer_program():
+    """Return a program of five segments, of which slow devices run the first and the last."""
+    program = relaxing_program()
+    return replace(program, spec=replace(program.spec, segments=5), steps=np.arange(1, 6), **{
+        name: np.concatenate([getattr(program, name)] * 3)[:5] for name in (
+            "codes", "local_codes", "coupling_gain", "local_gains", "noise_gain")})
+
+
+@pytest.mark.parametrize(("rung", "step"), [
+    ("integers", None), ("pysim", 2), ("verilator", 15), ("netlist", 5), ("device", 15)])
+def test_a_wrong_code_is_named_on_every_exact_rung(monkeypatch, rung, step):
+    """In place of hardware stands a twin, one of whose codes in the last segment is off."""
+    opened = []
+
+    def open_wrong(url):
+        opened.append(url)
+        wrong = rung == "integers" or len(opened) == 1      # compared with a sound twin
+        device = open_device(url if url.startswith("float") else "twin://")
+        return AlteredDevice(device, program=bump("codes", -1, 5, 2)) if (
+            wrong and device.exact) else device
+
+    monkeypatch.setattr(verification, "open_device", open_wrong)
+    found = run(longer_program(), *([] if rung == "device" else [rung]),
+                device="serial://x" if rung == "device" else "")
+    assert found.different
+    assert found.different.rung.name == rung
+    where = "segment 4, node 5:" if step is None else f"step {step}, segment 4, node 5:"
+    assert where in found.different.finding
+    assert found.different.exact
+    assert found.different.exact.differences[0].segment == 4
+
+
+@pytest.mark.verilator
+def test_a_wrong_code_in_gateware_is_named(plant):
+    plant("verilator://", program=bump("codes", 0, 6, 1))
+    found = run(well(0.1, -0.1, 0, 0.2236, 80), "verilator")
+    assert found.different
+    assert found.different.finding.startswith("state differs first at sample 0, step ")
+    assert "segment 0, node 6:" in found.different.finding
+
+
 @pytest.mark.verilator
 def test_gateware_is_the_twin():
     found = run(well(0.1, -0.1, 0, 0.2236, 80), "verilator")
@@ -154,14 +195,12 @@ def test_slow_devices_run_the_ends_of_a_program():
     program = unrounded(relaxing_program())
     for rung in LADDER:
         if rung.segments:
-            short = verification._shortened(program, rung.segments)
+            short = verification._shortened(program, verification._ends(program, rung))
             assert short.total_steps == 2
             assert np.array_equal(short.codes, program.codes)
-    longer = replace(program, unrounded={}, spec=replace(program.spec, segments=5),
-                     steps=np.arange(1, 6), **{
-        name: np.concatenate([getattr(program, name)] * 3)[:5] for name in (
-            "codes", "local_codes", "coupling_gain", "local_gains", "noise_gain")})
-    short = verification._shortened(longer, 1)
+    longer = unrounded(longer_program())
+    pysim = next(rung for rung in LADDER if rung.name == "pysim")
+    short = verification._shortened(longer, verification._ends(longer, pysim))
     assert np.array_equal(short.noise_gain, longer.noise_gain[[0, 4]])
 
 

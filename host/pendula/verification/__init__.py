@@ -294,12 +294,14 @@ class _Run:
 
     def _bits(self, rung: Rung, url: str) -> Result:
         program, count = self._program, min(self._count, _BIT_SAMPLES)
+        ends = _ends(program, rung)
         if rung.segments:
-            program, count = _shortened(program, rung.segments), _SHORT_SAMPLES
+            program, count = _shortened(program, ends), _SHORT_SAMPLES
         with self._opened(url, program) as device, self._opened(rung.against, program) as twin:
             if not device.exact:
                 raise ProgramError(f"device must be one whose bits can be the twin's, not {url}")
             exact, _ = compare_exact(device, twin, program, count=count, seed=self._seed)
+        exact = _in_whole_program(exact, ends)
         return Result(rung=rung, url=url, agrees=not exact.different, count=count, exact=exact,
                       finding=_bits_finding(exact, count, program, rung))
 
@@ -330,21 +332,33 @@ def _law_finding(law: TwoSample, shift: Shift, exact: Exact | None) -> str:
     return f"laws differ in {', '.join(found)} (alpha = {law.alpha:g}); {moved}"
 
 
-def _shortened(program: Program, segments: int) -> Program:
-    """Return the first and last segments of a program, of one step each."""
-    ends = np.arange(program.segments)
-    ends = ends[(ends < segments) | (ends >= program.segments - segments)]
+def _ends(program: Program, rung: Rung) -> IntArray:
+    """Return the segments that a rung runs."""
+    every = np.arange(program.segments)
+    return every[(every < rung.segments) | (every >= program.segments - rung.segments)
+                 | (rung.segments == 0)]
+
+
+def _in_whole_program(exact: Exact, segments: IntArray) -> Exact:
+    """Return a comparison with the segments numbered as in the program that was shortened."""
+    return replace(exact, differences=tuple(
+        one if one.segment is None else replace(one, segment=int(segments[one.segment]))
+        for one in exact.differences))
+
+
+def _shortened(program: Program, ends: IntArray) -> Program:
+    """Return some segments of a program, of one step each."""
     arrays = {name: getattr(program, name)[ends] for name in (
         "codes", "local_codes", "coupling_gain", "local_gains", "noise_gain")}
     return replace(program, steps=np.ones_like(ends), unrounded={}, **arrays)
 
 
 def _bits_finding(exact: Exact, count: int, program: Program, rung: Rung) -> str:
-    if exact.different:
-        return str(exact.differences[0])
-    compared = sum(check.compared for check in exact.checks)
     whole = (f"of one step of {program.segments} segments" if rung.segments else
              "of the whole program")
+    if exact.different:
+        return f"{exact.differences[0]}" + (f", in samples {whole}" if rung.segments else "")
+    compared = sum(check.compared for check in exact.checks)
     return f"{compared} integers equal, in {count} samples {whole}, pixels and forces"
 
 
