@@ -146,7 +146,9 @@ def component(width: str, bits: int, family: str) -> Any:
     """Return the lane with one width, or the noise source with one."""
     if width == "noise_bits":
         return Source(Xoshiro(), GaussianMapper(law=noise_law(bits)))
-    spec = replace(modelfile.load("digits").spec, segments=1, **{width: bits})
+    base = replace(modelfile.load("digits").spec, segments=1)
+    rows = min(base.table_bits, bits) if width == "state_bits" else base.table_bits
+    spec = replace(base, **{"table_bits": rows, width: bits})
     return Lane(spec=spec, fabric=FABRICS[family])
 
 

@@ -138,7 +138,7 @@ def longer_program():
 
 
 @pytest.mark.parametrize(("rung", "step"), [
-    ("integers", None), ("pysim", 2), ("verilator", 15), ("netlist", 5), ("device", 15)])
+    ("integers", None), ("pysim", 2), ("verilator", 11), ("netlist", 5), ("device", 11)])
 def test_a_wrong_code_is_named_on_every_exact_rung(monkeypatch, rung, step):
     """In place of hardware stands a twin, one of whose codes in the last segment is off."""
     opened = []

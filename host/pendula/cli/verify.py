@@ -16,6 +16,7 @@ __all__ = ["command"]
 
 EXIT_DIFFERENT = 1
 EXIT_MISSING = 2
+_NBSP, _MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"       # a browser breaks lines at neither
 
 
 @click.command("verify")
@@ -74,13 +75,22 @@ def _mark(result: Result) -> str:
     return {True: "agrees", False: "DIFFERS", None: "not run"}[result.agrees]
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
+
+
 def _summary(found: Verification, report: Path | None) -> dict[str, Any]:
     """Return the lines that a person reads."""
     lines: dict[str, Any] = {"verdict": found.verdict}
     for result in found.results:
-        share = "" if result.share is None else f" [{100 * result.share:.2g} % of the error]"
+        share = "" if result.share is None else f" [{_percent(result.share)} of the error]"
         lines[result.rung.name] = f"{_mark(result)}: {result.finding}{share}"
     return lines | ({"report": str(report)} if report else {})
+
+
+def _interval(value: str, half_width: float) -> str:
+    """Return a figure that is not broken into lines."""
+    return f"{value} ± {half_width:.1g}".replace(" ", _NBSP).replace("-", _MINUS)
 
 
 def _write_report(path: Path, program: Program, found: Verification, again: str) -> None:
@@ -89,7 +99,7 @@ def _write_report(path: Path, program: Program, found: Verification, again: str)
     rungs = Table(
         title="The ladder", header=("rung", "adds", "device", "verdict", "figure", "time"),
         rows=[(one.rung.name, one.rung.adds, one.url, _mark(one), one.finding,
-               f"{one.seconds:.1f} s") for one in found.results],
+               f"{one.seconds:.1f}{_NBSP}s") for one in found.results],
         note="Each rung is compared with the one above it, gateware with twin://. Steps and codes "
              "are the model's own: what they cost is shown, and is no fault.")
     laws = [one for one in found.results if one.shift]
@@ -97,10 +107,10 @@ def _write_report(path: Path, program: Program, found: Verification, again: str)
         title="What each rung adds", header=(
             "rung", "share", "energy distance", "mean, sd", "spread, %", "paths apart, sd",
             "would be found alone with probability 0.99"),
-        rows=[(one.rung.name, "-" if one.share is None else f"{100 * one.share:.2g} %",
-               f"{one.shift.energy:.2g} ± {one.shift.energy_error:.1g}",
-               f"{one.shift.mean_sd:+.2g} ± {one.shift.mean_half_width_sd:.1g}",
-               f"{100 * one.shift.spread:+.2g} ± {100 * one.shift.spread_half_width:.1g}",
+        rows=[(one.rung.name, "-" if one.share is None else _percent(one.share).replace(" ", _NBSP),
+               _interval(f"{one.shift.energy:.2g}", one.shift.energy_error),
+               _interval(f"{one.shift.mean_sd:+.2g}", one.shift.mean_half_width_sd),
+               _interval(f"{100 * one.shift.spread:+.2g}", 100 * one.shift.spread_half_width),
                f"{one.shift.apart_sd:.2g}",
                "-" if one.law is None else f"mean off by {one.law.power[-1].mean_shift_sd:.2g} sd")
               for one in laws if one.shift],

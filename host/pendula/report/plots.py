@@ -316,7 +316,9 @@ def plot_shares(results: Sequence[Result]) -> Picture:
             axes.barh(place[chosen], np.maximum(energies, 0)[chosen], color=colour, height=0.6)
         axes.errorbar(energies, place, xerr=errors, fmt="none", ecolor=theme.ink, lw=1)
         axes.set_yticks(place, [result.rung.name for result in results if result.shift])
-        axes.set_xscale("symlog", linthresh=max(float(np.abs(energies).max()) / 1e4, 1e-12))
+        least = max(float(np.abs(energies).max()) / 1e4, 1e-12)
+        axes.set_xscale("symlog", linthresh=10 ** np.ceil(np.log10(least)))    # a tick, then zero
+        axes.set_xlim(left=float(np.min(energies - errors, initial=0.0)) * 2)
         axes.set(xlabel="energy distance added (± 2 standard errors, symlog)")
         axes.grid(axis="x", lw=0.6)
         axes.set_axisbelow(True)
