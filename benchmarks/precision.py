@@ -308,6 +308,8 @@ def part_plots() -> None:
             curve(cells, f"area, {family}", width, "LUT", label=title)
         cells.set_xlabel(NAMES[width])
         cells.set_ylim(0, 3200)
+        if width == "noise_bits":
+            cells.set_title("of the noise source alone", fontsize=8)
     axes[0, 0].set_ylabel("energy distance added\nto real numbers (symlog)")
     axes[1, 0].set_ylabel("energy distance\nto held-out images")
     axes[1, 0].legend(fontsize=7)
@@ -316,19 +318,27 @@ def part_plots() -> None:
     figure.savefig(FIGURES / "precision.png", dpi=100, metadata={"Software": None})
 
 
+def span(rates: Mapping[str, float]) -> list[str]:
+    """Return the range of clocks over seeds, if there are any."""
+    ends = sorted({min(rates.values()), max(rates.values())}) if rates else []
+    return ["-".join(f"{rate:g}" for rate in ends)] if ends else []
+
+
 def part_table() -> None:
     """Print the table of docs/precision.md."""
     figures = kept()
-    print("| width | bits | added to real numbers | to held-out images | ECP5: LUT, DSP, RAM "
-          "| iCE40: LUT, DSP, RAM |\n|---|---|---|---|---|---|")
+    print("| width | bits | added to real numbers | to held-out images | ECP5: LUT, DSP, RAM, MHz "
+          "| iCE40: LUT, DSP, RAM, MHz |\n|---|---|---|---|---|---|")
     for width, name in NAMES.items():
         for bits in WIDTHS[width]:
             quality = figures.get(f"quality: {width} {bits}", {})
             cells = [figures.get(f"area, {family}: {width} {bits}", {}) for family in FAMILIES]
             added, data = (f"{quality[value]:.2g} ± {quality[error]:.1g}" if quality else "" for
                            value, error in (("added", "error of added"), ("to held-out", "error")))
-            areas = " | ".join(", ".join(f"{row[kind]:,}" for kind in ("LUT", "DSP", "RAM") if row)
-                               for row in cells)
+            clocks = [figures.get(f"clock, {family}: {width} {bits}", {}) for family in FAMILIES]
+            areas = " | ".join(", ".join([
+                *(f"{row[kind]:,}" for kind in ("LUT", "DSP", "RAM") if row), *span(rates)])
+                for row, rates in zip(cells, clocks, strict=True))
             print(f"| {name} | {bits} | {added} | {data} | {areas} |")
 
 
