@@ -38,7 +38,7 @@ def timed(function: Callable, *arguments: object) -> float:
 
 
 def measure(degree: int) -> dict[str, float]:
-    graph = cells(SIDE, SIDE, 2, links(2, degree))
+    graph = cells(SIDE, SIDE, 2, links(2, degree, SIDE))
     spec = ArraySpec(physics=PHYSICS["kuramoto"], nodes=graph.nodes, offsets=graph.offsets)
     shape = Shape(spec, (STEPS,) * SEGMENTS)
     rng = np.random.default_rng(0)

@@ -46,3 +46,10 @@ def test_codes_of_all_widths_move_by_the_same_share_of_their_range(images: Image
                            (moved.local_codes, trainer.spec.local_code)):
         np.testing.assert_allclose(part / interval.hi, -TINY.rate / 7, rtol=1e-4)
     np.testing.assert_allclose(moved.coupling_gain, -TINY.rate / 3, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("hidden", "degree"), [(0, 24), (1, 48), (2, 48)])
+def test_small_images_have_room_for_all_neighbours(hidden: int, degree: int) -> None:
+    """Links that a short row cannot hold make place for those that it can."""
+    preset = replace(TINY, hidden=hidden, degree=degree)
+    assert len(preset.graph((8, 8)).offsets) == len(preset.graph((28, 28)).offsets) == degree

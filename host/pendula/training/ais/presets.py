@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 from pendula.contract import ArraySpec, OffsetGraph, cells
 from pendula.contract.physics import get_physics
@@ -16,15 +17,18 @@ _FAR = ((0, 3), (3, 0), (2, 2), (2, -2), (0, 5), (5, 0), (4, 4), (4, -4), (0, 2)
         (2, 1), (1, -2), (2, -1), (1, 3), (3, 1), (3, -1), (1, -3), (0, 4), (4, 0))
 
 
-def links(cell: int, degree: int) -> tuple[tuple[int, int, int], ...]:
+def links(cell: int, degree: int, columns: int) -> tuple[tuple[int, int, int], ...]:
     """Return the first links of cells with `cell` nodes that give every node `degree` neighbours.
 
     First come the other members of the cell, then all members of the next cells, then the same
-    member of farther cells, then their other members.
+    member of farther cells, then their other members. Cells farther than a row with `columns`
+    cells can hold (:func:`pendula.contract.cells`) are left out.
     """
+    widest = (columns - 1) // 2 - (cell > 1)
+    beyond = [away for away in _FAR if abs(away[1]) <= widest]
     own = [(0, 0, onwards) for onwards in range(1, cell)]
     near = [(*away, onwards) for away in _NEAR for onwards in range(cell)]
-    far = [(*away, onwards) for onwards in range(cell) for away in _FAR]
+    far = [(*away, onwards) for onwards in range(cell) for away in beyond]
     return tuple(own + near + far)[:degree // 2]
 
 
@@ -62,6 +66,12 @@ class AisPreset:
     rounded : bool
         Whether the forward pass takes rounded codes and gains; where not, those that were trained
         are rounded once, at the end.
+    loss : str
+        What end states follow: ``critic``, or ``drifting``
+        (:mod:`pendula.training.ais.drifting`), which takes none of what follows but `growth` and
+        `average`.
+    temperatures : tuple of float
+        Of drifting.
     critic : tuple of int
         Widths of the critic's layers.
     critic_rate : float
@@ -93,6 +103,8 @@ class AisPreset:
     batch: int = 64
     rate: float = 0.03
     rounded: bool = True
+    loss: Literal["critic", "drifting"] = "critic"
+    temperatures: tuple[float, ...] = (0.05, 0.15, 0.4)
     critic: tuple[int, ...] = (512, 256)
     critic_rate: float = 3e-4
     critic_steps: int = 3
@@ -107,7 +119,7 @@ class AisPreset:
     def graph(self, shape: tuple[int, int]) -> OffsetGraph:
         """Return the graph for images of a shape."""
         cell = 1 + self.hidden
-        return cells(*shape, cell, links(cell, self.degree))
+        return cells(*shape, cell, links(cell, self.degree, shape[1]))
 
     def spec(self, graph: OffsetGraph) -> ArraySpec:
         """Return the array."""
@@ -120,8 +132,8 @@ AIS_PRESETS = {preset.name: preset for preset in (
     AisPreset(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
     AisPreset(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-              data="mnist01-12", segments=8, steps=3, iterations=2000, interval=100,
-              critic=(256, 128)),
+              data="mnist01-12", segments=24, steps=1, degree=36, iterations=4500, interval=100,
+              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
     AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
               data="mnist", segments=8, steps=3, iterations=6000, interval=100),
     AisPreset(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",

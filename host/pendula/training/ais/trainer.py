@@ -30,6 +30,7 @@ from pendula.training.ais.codes import (
     to_program,
 )
 from pendula.training.ais.critic import Weights, critic_loss, first_weights, judge
+from pendula.training.ais.drifting import drift
 from pendula.training.ais.functions import Response
 from pendula.training.ais.presets import AisPreset
 from pendula.training.data import Images
@@ -39,6 +40,7 @@ __all__ = ["Figures", "Sampler", "State", "Trainer"]
 _MOMENTUM, _SQUARES = 0.5, 0.9          # of Adam, as usual for critics
 _GAIN_RATE = 1 / 3                      # of the logarithms of gains, relative to codes of 4 bits
 _RATE_CODE = 7                          # largest of the codes that rates are stated in: 4 bits
+_DATA = 4                               # images that a sample is drawn to in drifting, over batch
 
 
 class State(NamedTuple):
@@ -70,7 +72,8 @@ class Figures(NamedTuple):
     Parameters
     ----------
     distance : float
-        The critic's estimate of the Wasserstein distance, before the last update of the array.
+        The critic's estimate of the Wasserstein distance, before the last update of the array; with
+        drifting, the root mean square by which pixels would move.
     slope : float
         Norm of the gradient at the latent codes.
     """
@@ -177,17 +180,20 @@ class Trainer:
         """Update the critic a few times, then the array once."""
         preset = self.preset
         key = jax.random.fold_in(jax.random.key(self.seed), 1 + int(state.iteration))
-        critic, moments, distance = state.critic, state.critic_optimiser, jnp.zeros(())
-        for turn in range(preset.critic_steps):
+        critic, moments, distance = state.critic, state.critic_optimiser, None
+        for turn in range(preset.critic_steps if preset.loss == "critic" else 0):
             draw_key, step_key = jax.random.split(jax.random.fold_in(key, turn))
             ends = sampler.draw(state.latent, draw_key, preset.batch)
             critic, moments, distance = self._update_critic(critic, moments, ends, self._data,
                                                              step_key)
         draw_key = jax.random.fold_in(key, preset.critic_steps)
         states, ends = sampler.trace(state.latent, draw_key, preset.batch)
-        latent, average, optimiser, slope = self._update_array(state[:4], critic, states, ends)
+        data_key = jax.random.fold_in(key, preset.critic_steps + 1)
+        latent, average, optimiser, figures = self._update_array(
+            state[:4], critic, states, ends, self._data, data_key)
+        slope, moved = map(float, figures)
         return (State(state.iteration + 1, latent, average, optimiser, critic, moments),
-                Figures(float(distance), float(slope)))
+                Figures(moved if distance is None else float(distance), slope))
 
     @partial(jax.jit, static_argnums=(0, 3))
     def draw(self, latent: Latent, key: Array, count: int) -> Array:
@@ -216,25 +222,39 @@ class Trainer:
                        ) -> tuple[Weights, Any, Array]:
         pick_key, line_key = jax.random.split(key)
         fake = self.pixels(ends)
-        picked = jax.random.randint(pick_key, (len(fake),), 0, len(data))
         slopes, distance = jax.grad(critic_loss, has_aux=True)(
-            critic, fake, data[picked] / 255, line_key, self.preset.penalty)
+            critic, fake, _picked(data, pick_key, len(fake)), line_key, self.preset.penalty)
         updates, moments = self._optimisers[1].update(slopes, moments)
         return optax.apply_updates(critic, updates), moments, distance      # type: ignore
 
+    def _loss(self, images: Array, critic: Weights, data: Array, key: Array
+              ) -> tuple[Array, Array]:
+        """Return what images lack, and by how much pixels would move."""
+        if self.preset.loss == "critic":
+            return -judge(critic, images).mean(), jnp.zeros(())
+        near = _picked(data, key, _DATA * len(images))
+        way, moved = jax.lax.stop_gradient(drift(images, near, self.preset.temperatures))
+        return -(way * images).sum(1).mean(), moved
+
     @partial(jax.jit, static_argnums=0)
     def _update_array(self, state: tuple[Array, Latent, Latent, Any], critic: Weights,
-                      states: Array, measured: Array) -> tuple[Latent, Latent, Any, Array]:
+                      states: Array, measured: Array, data: Array, key: Array
+                      ) -> tuple[Latent, Latent, Any, tuple[Array, Array]]:
         iteration, latent, average, optimiser = state
 
-        def loss(latent: Latent) -> Array:
+        def loss(latent: Latent) -> tuple[Array, Array]:
             ends = jnp.asarray(measured_end(self.shape, self._real(latent), states, measured))
-            return -judge(critic, self.pixels(ends)).mean()
+            return self._loss(self.pixels(ends), critic, data, key)
 
-        slopes = jax.grad(loss)(latent)
+        slopes, moved = jax.grad(loss, has_aux=True)(latent)
         updates, optimiser = self._optimisers[0].update(slopes, optimiser)
         latent = confine(self.spec, jax.tree.map(jnp.add, latent, updates))
         share = jnp.minimum(self.preset.average, iteration / (iteration + 10.0))
         average = jax.tree.map(lambda old, new: share * old + (1 - share) * new, average, latent)
         squares = jax.tree.map(lambda slope: (slope**2).sum(), slopes)
-        return latent, average, optimiser, jnp.sqrt(sum(squares))
+        return latent, average, optimiser, (jnp.sqrt(sum(squares)), moved)
+
+
+def _picked(data: Array, key: Array, count: int) -> Array:
+    """Return images of the data at random, pixels from 0 to 1."""
+    return data[jax.random.randint(key, (count,), 0, len(data))] / 255
