@@ -48,8 +48,8 @@ def measure(name: str, url: str, seed: int, data: Path | None) -> dict[str, floa
 
 def variants(name: str) -> dict[str, str]:
     """Return the URLs that a model is sampled on."""
-    real = getattr(pendula.load(name), "unrounded", None)
-    return {kind: url for kind, url in URLS.items() if kind != "real" or real}
+    unrounded = pendula.load(name).unrounded
+    return {kind: url for kind, url in URLS.items() if kind != "real" or unrounded}
 
 
 def main() -> None:
@@ -60,13 +60,14 @@ def main() -> None:
     arguments = parser.parse_args()
     found: dict[str, Any] = (json.loads(arguments.json.read_text()) if arguments.json.exists()
                              else {"samples": SAMPLES, "models": {}})
-    for seed, name in product(range(1, SEEDS + 1), arguments.models):
+    seeds = [str(seed) for seed in range(1, SEEDS + 1)]
+    for seed, name in product(seeds, arguments.models):
         for kind, url in variants(name).items():
             rows = found["models"].setdefault(name, {}).setdefault(kind, {})
-            if str(seed) not in rows:
-                rows[str(seed)] = measure(name, url, seed, arguments.data)
+            if seed not in rows:
+                rows[seed] = measure(name, url, int(seed), arguments.data)
                 arguments.json.write_text(json.dumps(found, indent=1) + "\n")
-                print(name, kind, seed, rows[str(seed)], flush=True)
+                print(name, kind, seed, rows[seed], flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,8 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=5)
     arguments = parser.parse_args()
     images = PRESET.load()
-    found = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+    found: dict[str, Any] = (json.loads(arguments.json.read_text()) if arguments.json.exists()
+                             else {})
     if found.get("updates") != UPDATES:
         found = {"updates": UPDATES}
     blind = pendula.load("ais-digits")

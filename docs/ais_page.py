@@ -105,6 +105,7 @@ def _mean(values: list[float]) -> str:
 
 
 BASE = "hidden 1, segments 4"
+SQUARE = tuple(f"hidden {hidden}, segments {segments}" for hidden in (0, 1) for segments in (1, 4))
 EFFECTS = {
     "hidden nodes, without segments": ("hidden 0, segments 1", "hidden 1, segments 1"),
     "hidden nodes, with segments": ("hidden 0, segments 4", BASE),
@@ -115,37 +116,38 @@ EFFECTS = {
 
 
 def _ablations(found: dict[str, Any], table: Table) -> str:
-    runs = found["runs"]
     distances, names = ("energy", "frechet"), ("energy distance", "Frechet distance")
-    square = {name: runs[name] for name in runs if name.startswith("hidden") and "," in name}
-    rows = [[name, f"{row['0']['codes']:,}", len(row),
-             *(_mean([one[key] for one in row.values()]) for key in distances)]
-            for name, row in square.items()]
-    effects = [[name, *(_mean(_differences(runs[before], runs[after], key)) for key in distances)]
-               for name, (before, after) in EFFECTS.items()]
-    factors = [[name, f"{row['0']['codes']:,}", len(row),
-                *(_mean_and_range(_differences(runs[BASE], row, key)) for key in distances)]
-               for name, row in runs.items() if name not in square]
     floor = found["floor"]
-    return ("## What each part is worth\n\n"
-            f"8x8 digits, {found['steps']} steps in all, {found['updates']} updates "
-            f"(`benchmarks/ablations.py`); {found['samples']:,} samples of the twin. The first "
-            "number of a distance is the mean over seeds, the second half of its 95 % interval. "
-            f"Training images: {floor['energy']:.4f} and {floor['frechet']:.2f}.\n\n"
-            + table(["", "codes", "seeds", *names], rows)
-            + "\nWhat a part changes, seed by seed (below 0: better):\n\n"
-            + table(["", *names], effects)
-            + f"\nOne thing changed at a time, against `{BASE}` (4 bits, degree 16) with the same "
-            "seeds; mean change, and the changes of single seeds. *float* is trained and run "
-            "without rounding.\n\n"
-            + table(["", "codes", "seeds", *names], factors))
+    parts = ["## What each part is worth\n\n"
+             f"8x8 digits, {found['steps']} steps in all, {found['updates']} updates "
+             f"(`benchmarks/ablations.py`); {found['samples']:,} samples of the twin. Means over "
+             "seeds, with 95 % intervals. "
+             f"Training images: {floor['energy']:.4f} and {floor['frechet']:.2f}.\n"]
+    for loss, runs in found["runs"].items():
+        rows = [[name, f"{runs[name]['0']['codes']:,}", len(runs[name]),
+                 *(_mean([one[key] for one in runs[name].values()]) for key in distances)]
+                for name in runs if name in SQUARE]
+        effects = [[name, *(_mean(_differences(runs[before], runs[after], key))
+                            for key in distances)] for name, (before, after) in EFFECTS.items()]
+        parts += [f"Trained with the {loss} loss:\n", table(["", "codes", "seeds", *names], rows),
+                  "What a part changes, seed by seed (below 0: better):\n",
+                  table(["", *names], effects)]
+    runs = found["runs"]["drifting"]
+    factors = [[name, f"{row['0']['codes']:,}",
+                *(_mean_and_single(_differences(runs[BASE], row, key)) for key in distances)]
+               for name, row in runs.items() if name not in SQUARE]
+    if factors:
+        parts += [f"One thing changed at a time (drifting), against `{BASE}` (4 bits, degree 16) "
+                  "with the same seeds; mean change, and the changes of single seeds. *float* is "
+                  "trained and run without rounding.\n", table(["", "codes", *names], factors)]
+    return "\n".join(parts)
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any], name: str) -> list[float]:
     return [after[seed][name] - before[seed][name] for seed in after if seed in before]
 
 
-def _mean_and_range(values: list[float]) -> str:
+def _mean_and_single(values: list[float]) -> str:
     return f"{np.mean(values):+.4f} ({', '.join(f'{value:+.4f}' for value in values)})"
 
 

@@ -197,7 +197,7 @@ def _display(updates: int) -> Iterator["Progress"]:
         if report.energy is not None and report.samples is not None:
             energy, row = f", energy {report.energy:.3f}", thumbnails(report.samples, console.width)
         bars.update(task, completed=report.update, at=f"{report.update}/{report.updates} distance "
-                                                      f"{report.distance:.2f}{energy}")
+                                                      f"{report.distance:.3g}{energy}")
         live.update(Group(bars, row))
 
     if not console.is_terminal:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 
 from pendula.training.ais.drifting import drift
@@ -30,7 +31,7 @@ def test_it_is_the_difference_of_two_means() -> None:
         one = plainly(samples, data, temperature)
         lengths.append(np.sqrt((one**2).mean()))
         expected += one / lengths[-1]
-    found, moved = drift(samples, data, (0.2, 0.5))
+    found, moved = drift(jnp.asarray(samples), jnp.asarray(data), (0.2, 0.5))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(moved, np.mean(lengths), rtol=1e-3)
 
