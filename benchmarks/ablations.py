@@ -26,7 +26,6 @@ import pendula
 from pendula.metrics import energy_distance
 from pendula.metrics.classifier import load_classifier
 from pendula.metrics.features import compare_features
-from pendula.training.ais.codes import quantised
 from pendula.training.ais.presets import AisPreset
 from pendula.training.ais.trainer import State, Trainer
 from pendula.training.data import FloatArray, Images, load_images
@@ -85,7 +84,7 @@ def drawn(trainer: Trainer, state: State) -> FloatArray:
         ends = trainer.draw(state.average, jax.random.key(11), SAMPLES)
         return np.asarray(trainer.pixels(ends), np.float64)
     with pendula.open("twin://") as device:
-        device.load(trainer.program(quantised(trainer.spec, state.average)))
+        device.load(trainer.program(state.average))
         return device.sample(SAMPLES, seed=11, pixels=True).values / 255
 
 

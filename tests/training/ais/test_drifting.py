@@ -40,7 +40,8 @@ def test_training_by_drifting_comes_nearer_to_the_images() -> None:
     preset = replace(AIS_PRESETS["ais-digits"], loss="drifting", degree=8, segments=2, steps=2,
                      iterations=60, interval=20, rate=0.1)
     reports: list[Report] = []
-    train_ais(preset, preset.load(), progress=reports.append)
+    program = train_ais(preset, preset.load(), progress=reports.append)
+    assert program.provenance["rule"] == "drifting of end states (AIS-like)"
     energies = [report.energy for report in reports if report.energy is not None]
     assert 0 < energies[-1] < 0.6 * energies[0]
     assert all(report.distance > 0 for report in reports)

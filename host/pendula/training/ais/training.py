@@ -32,7 +32,8 @@ __all__ = ["Progress", "Report", "checkpoint_path", "log_path", "train_ais"]
 
 _JUDGED = 512       # samples and held-out images of a score
 
-_RULE = "Wasserstein distance on end states (AIS-like)"
+_RULES = {"critic": "Wasserstein distance on end states (AIS-like)",
+          "drifting": "drifting of end states (AIS-like)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,8 @@ def train_ais(preset: AisPreset, images: Images, *, seed: int = 0, output: Path 
         if progress:
             progress(report)
     versions = {"pendula": pendula.__version__, "numpy": np.__version__, "jax": jax.__version__}
-    program = trainer.program(state.average, rule=_RULE, versions=versions, **identity)
+    program = trainer.program(state.average, rule=_RULES[preset.loss], versions=versions,
+                              **identity)
     files.finish(program)
     return program
 
