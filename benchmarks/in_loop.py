@@ -25,7 +25,7 @@ from pendula.training.ais.training import train_ais
 from pendula.training.data import Images
 
 PRESET = AIS_PRESETS["ais-digits"]
-UPDATES = 60
+UPDATES = 40
 IN_LOOP = replace(PRESET, iterations=UPDATES, interval=UPDATES)
 SIGMAS = (0.1,)
 SAMPLES = 2000
