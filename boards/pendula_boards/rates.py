@@ -11,16 +11,16 @@ from pendula_boards.design import Design
 from pendula_gateware.array.array import OscillatorArray
 from pendula_gateware.fabric import Fabric
 
-__all__ = ["Rates", "array_period"]
+__all__ = ["Rates"]
 
 _COBS_BYTES = 2         # of a short frame: its code byte and the zero at its end
 
 
-def array_period(spec: ArraySpec, fabric: Fabric) -> int:
-    """Return the clock cycles of a pass over the nodes."""
-    array = OscillatorArray(spec=spec, fabric=fabric)
+def _array_cycles(spec: ArraySpec, fabric: Fabric, lanes: int) -> tuple[int, int]:
+    """Return the clock cycles of a pass over the nodes, and of a job beside its passes."""
+    array = OscillatorArray(spec=spec, fabric=fabric, lanes=lanes)
     Fragment.get(array, None)       # Amaranth warns of what is never elaborated
-    return array.period
+    return array.period, array.pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Rates:
     ----------
     cycles_per_sample : float
         Clock cycles from one sample to the next: a pass for the initial state and one for each
-        step, shared by the lanes.
+        step, and where noise streams are prepared between jobs, the pause for that, shared by the
+        lanes.
     samples_per_s : float
         Samples that the array draws.
     link_samples_per_s : float
@@ -50,9 +51,9 @@ class Rates:
     def of(cls, design: Design, *, steps: int, visible: int) -> "Rates":
         """Return the rates of a program with so many steps and visible nodes."""
         spec, clock_hz = design.spec, design.clock_hz
-        period = array_period(spec, design.fabric)
-        cycles = (1 + steps) * period / design.lanes
-        updates = clock_hz * design.lanes * spec.nodes / period * steps / (1 + steps)
+        period, pause = _array_cycles(spec, design.fabric, design.lanes)
+        cycles = ((1 + steps) * period + pause) / design.lanes
+        updates = clock_hz / cycles * spec.nodes * steps
         frame = HEADER_BYTES + INDEX_BYTES + visible + CRC_BYTES
         frame += _COBS_BYTES + frame // 254
         return cls(cycles, clock_hz / cycles, design.baud_hz / FRAME_BITS / frame, updates,

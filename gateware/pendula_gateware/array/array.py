@@ -237,6 +237,7 @@ class OscillatorArray(ArrayPart):
                              f"not {fabric.fold}")
         self._fabric = fabric
         self._lanes = [Lane(spec=spec, fabric=fabric) for _ in range(lanes)]
+        self._seeds = SeedBank(lanes=lanes, fabric=fabric)
         self._sums = sums
         super().__init__({
             "job": In(stream.Signature(job_shape(lanes))), "o": Out(PacketStream),
@@ -260,6 +261,11 @@ class OscillatorArray(ArrayPart):
         """Cycles of a pass."""
         fold = self._fabric.fold
         return fold * max(self._spec.nodes, -(-(self._lanes[0].latency + 1) // fold))
+
+    @property
+    def pause(self) -> int:
+        """Cycles of a job for its noise streams alone; none where they are prepared meanwhile."""
+        return self._seeds.stream_latency if self._seeds.rests else 0
 
     def _count(self, m: Module, sequencer: Sequencer, working: Signal) -> None:
         """Count cycles, and the clipped updates of the lanes that count."""
@@ -287,7 +293,7 @@ class OscillatorArray(ArrayPart):
 
     def _seed(self, m: Module, sequencer: Sequencer) -> None:
         """Prepare the streams of the next job; load them, a lane a cycle."""
-        m.submodules.seeds = seeds = SeedBank(lanes=self.lanes, fabric=self._fabric)
+        m.submodules.seeds = seeds = self._seeds
         may = sequencer.rest if seeds.rests else C(1)
         m.d.comb += [
             seeds.wanted.eq(self.job.valid & ~sequencer.load & may),
