@@ -18,6 +18,7 @@ from pendula_boards.pll import MHZ
 from pendula_boards.rates import Rates
 from pendula_gateware.link.uart import MIN_CYCLES_A_BIT, baud_error
 from pendula_gateware.noise.jitter import RINGS, TECHNOLOGIES
+from pendula_gateware.noise.seeder import SerialSeeder
 
 PINS = {"icebreaker": {"35", "6", "9", "37", "11"},
         "tang-nano-9k": {"52", "17", "18", "10", "11"},
@@ -153,3 +154,9 @@ def test_reset_ends_a_while_after_the_clock_is_steady():
     sim.add_clock(1e-6, domain="raw")
     sim.add_testbench(bench)
     sim.run()
+
+
+def test_streams_that_are_prepared_between_jobs_take_cycles():
+    rates = Rates.of(Design.of(find_board("icebreaker"), replace(SMALL, nodes=100)), steps=3,
+                     visible=9)
+    assert rates.cycles_per_sample == 400 + SerialSeeder.latency + 1
