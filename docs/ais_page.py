@@ -47,7 +47,8 @@ def _scores(model: str, found: dict[str, Any], table: Table) -> str:
             f"`pendula score {model}`: samples of the twin, {found['held_out']} held-out images of "
             f"`{found['dataset']}`, classifier {found['classifier']['name']} "
             f"({found['classifier']['accuracy']:.1%} right). What the figures mean stands in "
-            "[scores](../guide/scores.md); 95 % intervals.\n\n" + table(["", *SCORES], rows))
+            f"[scores](../guide/scores.md); 95 % intervals.{found.get('note', '')}\n\n"
+            + table(["", *SCORES], rows))
 
 
 def _figure(value: float, lo: float, hi: float) -> str:
@@ -132,7 +133,7 @@ def _ablations(found: dict[str, Any], table: Table) -> str:
         parts += [f"Trained with the {loss} loss:\n", table(["", "codes", "seeds", *names], rows),
                   "What a part changes, seed by seed (below 0: better):\n",
                   table(["", *names], effects)]
-    runs = found["runs"]["drifting"]
+    runs = found["runs"].get("drifting", {})
     factors = [[name, f"{row['0']['codes']:,}",
                 *(_mean_and_single(_differences(runs[BASE], row, key)) for key in distances)]
                for name, row in runs.items() if name not in SQUARE]
