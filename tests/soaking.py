@@ -18,6 +18,7 @@ FOLD_HI = 4
 STEPS_HI = 256
 PROGRAMS = 4
 SAMPLES_HI = 20_000         # of a program: beyond, the time goes to the host
+CHAIN_HI = 100              # of a chain, whose samples the twin draws one by one
 PIPELINE_CYCLES = 64        # a pass over few nodes takes about as long
 FABRICS = ("", "&fabric=ecp5", "&fabric=ice40")
 
@@ -67,7 +68,8 @@ def soak(number: int, cycles: int) -> dict[str, Any]:
                 steps=log_uniform(rng, 1, STEPS_HI), noisy=k > 0,
                 initial=InitialState(int(rng.choice([*InitialState]))))
             job_cycles = fold * max(spec.nodes, PIPELINE_CYCLES) * program.total_steps
-            count = min(max(2, lanes * cycles // (PROGRAMS * job_cycles)), SAMPLES_HI)
+            most = CHAIN_HI if program.initial is InitialState.KEEP else SAMPLES_HI
+            count = min(max(2, lanes * cycles // (PROGRAMS * job_cycles)), most)
             states = rng.integers(spec.state.lo, spec.state.hi + 1, (2, spec.nodes))
             seed, held = int(rng.integers(1 << 63)), rng.random(spec.nodes) < 0.2
             found = []
