@@ -17,10 +17,12 @@ from pendula_gateware.interfaces import ByteStream
 from pendula_gateware.top import Flat
 from pendula_sim import build
 from pendula_sim.compiler import find_compiler
+from pendula_sim.design import Options
 from pendula_sim.verilator import VerilatorEngine
 
 MODELS = Path(build.__file__).with_name("cells") / "ecp5.v"
 STEPS = 1500
+NETLIST = Options(netlist=True)
 
 Pins = dict[str, int]
 
@@ -103,12 +105,12 @@ class Bench(wiring.Component):
     def verilate(self, folder: Path) -> None:
         source = folder / "top.v"
         source.write_text(verilog.convert(Flat(self), name="top", emit_src=False))
-        build._verilate([str(source), str(MODELS)], folder)
+        build._verilate([str(source), str(MODELS)], folder, NETLIST)
 
     def run(self, folder: Path, frames: list[Pins]) -> list[list[Pins]]:
         """Return the outputs of all variants after each frame."""
         self.verilate(folder)
-        build._compile(find_compiler(), ("-O0",), folder / "library")
+        build._compile(find_compiler(), folder / "library", NETLIST)
         engine = VerilatorEngine(folder / "library")
         answers = [self._decode(engine.exchange(self._encode(frame), 10_000).output)
                    for frame in frames]
