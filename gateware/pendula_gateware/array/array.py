@@ -168,6 +168,8 @@ class SharedRows(ArrayPart):
             self.update.noise_gain.eq(delayed(m, segment.noise_gain, self._own_latency + 1)),
             self.update.node.eq(node),
         ]
+        with m.If(self.rest):       # after a reset, memories hold tokens that were under way
+            m.d.comb += self.update.token.valid.eq(0)
         m.d.sync += [
             self.shared.coupling_gain.eq(segment.coupling_gain),
             *(self.shared.weights[term].eq(local_codes[term] * segment.local_gains[term])

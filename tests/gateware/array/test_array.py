@@ -6,6 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from gateware.array.array_driver import decode, load, set_run
 from pendula.contract import PHYSICS, ArraySpec, InitialState
@@ -101,6 +102,33 @@ def test_folded_samples(seed, nodes, offsets):
     assert [decode(p, state_bytes(program.spec)) for p in packets] == [run.x for run in runs]
     assert decode(force, force_bytes(program.spec)) == forces(program, 1, uploaded.tolist())
     assert saturations == sum(run.saturations for run in runs)
+
+
+@pytest.mark.parametrize("fabric", [GENERIC, replace(ECP5, fold=2), ICE40], ids=lambda f: f.name)
+def test_a_reset_leaves_no_tokens_in_the_memories(fabric):
+    """Rings keep what was under way when the reset came; none of it may come out as a result."""
+    program = build("kuramoto", 41, OFFSETS["both"])
+    array, rst, packets = OscillatorArray(spec=program.spec, fabric=fabric), Signal(), []
+    within_the_last_pass = round(6.6 * array.period)
+
+    async def bench(ctx):
+        await load(ctx, array, program)
+        set_run(ctx, array, 7, readout=Readout.ALL)
+        await put(ctx, array.job, samples(0), Random(1), 0)
+        await ctx.tick().repeat(within_the_last_pass)
+        ctx.set(rst, 1)
+        await ctx.tick().repeat(20)
+        ctx.set(rst, 0)
+        for _ in range(300):
+            await ctx.tick()
+            assert not ctx.get(array.o.valid)
+        assert not ctx.get(array.busy)
+        await load(ctx, array, program)
+        await put(ctx, array.job, samples(3), Random(1), 0)
+        packets.append(await get_packet(ctx, array.o, Random(2), 0))
+
+    simulate(ResetInserter(rst)(array), bench, timeout_cycles=20_000)
+    assert decode(packets[0], state_bytes(program.spec)) == run_sample(program, 7, 3).x
 
 
 @pytest.mark.parametrize("fold", [0, 5])
