@@ -24,10 +24,9 @@ EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?fabric=ecp5": tuple(ARRAYS),
          "verilator://?fold=2": ("kuramoto", "quartic", "ising", "wide"),
          "verilator://?lanes=3&fold=3": ("kuramoto", "quartic"),
-         "verilator://?fabric=ecp5&fold=4": ("quartic", "wide"), "pysim://?fold=2": ("ising",),
-         "netlist://ecp5?fold=3": ("kuramoto",), "netlist://ice40?fold=2": ("ising",),
+         "verilator://?fabric=ecp5&fold=4": ("quartic", "wide"),
          "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",),
-         "netlist://ecp5": ("ising",), "netlist://ecp5?lanes=2": ("kuramoto",),
+         "netlist://ecp5": ("ising",), "netlist://ecp5?lanes=2&fold=3": ("kuramoto",),
          "netlist://ice40": ("quartic",)}
 """Devices, and the arrays that they run."""
 
