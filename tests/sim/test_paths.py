@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""No combinational path leads from an input of the device to an output, as harness.cpp relies on."""
+"""No path leads from an input of the device to an output in a cycle: harness.cpp relies on that."""
 
 import json
 from pathlib import Path
