@@ -112,7 +112,8 @@ class Responder(wiring.Component):
                 for kind, source in ((Tail.HELLO, self.hello), (Tail.RESULT, self.result),
                                      (Tail.ROWS, self.rows)):
                     with m.If(response.tail == kind):
-                        m.d.comb += [self.o.p.eq(source.p), self.o.valid.eq(source.valid),
+                        m.d.comb += [self.o.p.eq(source.p),
+                                     self.o.valid.eq(self.i.valid & source.valid),
                                      source.ready.eq(self.o.ready)]
                 with m.If(moves & self.o.p.last):
                     m.next = "FIXED"
