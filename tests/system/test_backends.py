@@ -22,9 +22,8 @@ from pendula.program import Program, random_program
 EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?lanes=3": ("kuramoto", "quartic", "ising"),
          "verilator://?fabric=ecp5": tuple(ARRAYS),
-         "verilator://?fold=2": ("kuramoto", "quartic", "ising", "wide"),
-         "verilator://?lanes=3&fold=3": ("kuramoto", "quartic"),
-         "verilator://?fabric=ecp5&fold=4": ("quartic", "wide"),
+         "verilator://?fold=2": ("ising", "wide"), "verilator://?lanes=3&fold=3": ("quartic",),
+         "verilator://?fabric=ecp5&fold=4": ("kuramoto",),
          "pysim://": ("kuramoto", "quartic", "ising"), "pysim://?lanes=2": ("quartic",),
          "netlist://ecp5": ("ising",), "netlist://ecp5?lanes=2&fold=3": ("kuramoto",),
          "netlist://ice40": ("quartic",)}
