@@ -26,8 +26,17 @@ faults = st.lists(st.builds(Fault, st.sampled_from(FaultKind), st.integers(0, 10
                   max_size=30)
 
 
+def make_responder() -> Responder:
+    """Return a device whose program has segments of one step; of none would be 65,536."""
+    responder = Responder(SPEC)
+    layout = responder.layouts[Memory.SEGMENT]
+    row = {field.name: [0] * field.count for field in layout.fields} | {"steps": [1]}
+    responder.memories[Memory.SEGMENT][:] = layout.pack(row) * layout.rows
+    return responder
+
+
 def make_client(responder=None, **faults) -> Client:
-    return Client(FaultyTransport(responder or Responder(SPEC), **faults), Health())
+    return Client(FaultyTransport(responder or make_responder(), **faults), Health())
 
 
 def prepare(responder: Responder) -> None:
@@ -49,13 +58,13 @@ def draw(client: Client, indices: range, **options) -> tuple[dict[int, bytes], i
 
 
 def reference(indices: range) -> dict[int, bytes]:
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     return draw(make_client(responder), indices)[0]
 
 
 def test_requests_over_a_good_link():
-    responder = Responder(SPEC)
+    responder = make_responder()
     client = make_client(responder)
     assert client.hello().nodes == SPEC.nodes
     client.write_register(RegisterName.SEED_HI, 0xFEDCBA98)
@@ -84,7 +93,7 @@ def test_memory_is_written_in_requests_of_whole_rows_that_fit():
 
 @given(faults, faults, st.integers(1, 200))
 def test_run_is_right_or_fails_whatever_happens(ways_out, ways_back, piece_bytes):
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     indices = range(5, 12)
     client = make_client(responder, faults=ways_out, reply_faults=ways_back,
@@ -98,7 +107,7 @@ def test_run_is_right_or_fails_whatever_happens(ways_out, ways_back, piece_bytes
 
 @given(faults, faults)
 def test_writes_are_right_or_fail_whatever_happens(ways_out, ways_back):
-    responder = Responder(SPEC)
+    responder = make_responder()
     client = make_client(responder, faults=ways_out, reply_faults=ways_back)
     try:
         client.write_register(RegisterName.SEED_LO, 77)
@@ -112,7 +121,7 @@ def test_writes_are_right_or_fail_whatever_happens(ways_out, ways_back):
 @pytest.mark.parametrize("kind", list(FaultKind))
 @pytest.mark.parametrize("which", range(9))
 def test_one_fault_in_the_answers_is_repaired(kind, which):
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     indices = range(7)
     ways_back = [Fault(FaultKind.NONE)] * which + [Fault(kind, 12)]
@@ -121,7 +130,7 @@ def test_one_fault_in_the_answers_is_repaired(kind, which):
 
 
 def test_only_the_lost_samples_are_asked_for_again():
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     lost = {1, 2, 5}
     client = make_client(responder, reply_faults=[
@@ -135,7 +144,7 @@ def test_only_the_lost_samples_are_asked_for_again():
 
 
 def test_counters_survive_a_lost_end():
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     ways_back = [Fault(FaultKind.NONE)] * 3 + [Fault(FaultKind.DROP)] * 5   # 4 samples and the OK
     _, cycles = draw(make_client(responder, reply_faults=ways_back), range(7))
@@ -144,7 +153,7 @@ def test_counters_survive_a_lost_end():
 
 @pytest.mark.parametrize("kind", [FaultKind.DUPLICATE, FaultKind.LATE])
 def test_an_answer_to_an_earlier_request_is_ignored(kind):
-    responder = Responder(SPEC)
+    responder = make_responder()
     client = make_client(responder, reply_faults=[Fault(kind)], piece_bytes=5)
     responder.registers[RegisterName.SEED_LO] = 7
     responder.registers[RegisterName.SEED_HI] = 9
@@ -153,7 +162,7 @@ def test_an_answer_to_an_earlier_request_is_ignored(kind):
 
 
 def test_samples_of_an_earlier_run_are_ignored():
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     client = make_client(responder, reply_faults=[Fault(FaultKind.DUPLICATE)] * 4, piece_bytes=5)
     first, _ = draw(client, range(3))
@@ -164,7 +173,7 @@ def test_samples_of_an_earlier_run_are_ignored():
 
 @pytest.mark.parametrize(("index", "size"), [(0, 1), (0, -1), (0, -20), (1, 0)])
 def test_data_of_another_index_or_length_is_ignored(monkeypatch, index, size):
-    responder = Responder(SPEC)
+    responder = make_responder()
     data = index.to_bytes(4, "little") + bytes(VALUES_BYTES)
     data += bytes(size) if size > 0 else b""
     monkeypatch.setattr(responder, "_run", lambda *_: iter(
@@ -174,14 +183,14 @@ def test_data_of_another_index_or_length_is_ignored(monkeypatch, index, size):
 
 
 def test_a_run_that_never_delivers_is_given_up(monkeypatch):
-    responder = Responder(SPEC)
+    responder = make_responder()
     monkeypatch.setattr(responder, "_run", lambda *_: iter([(Status.OK, b"")]))
     with pytest.raises(LinkError, match=f"RUN in {ATTEMPTS} attempts"):
         draw(make_client(responder), range(1))
 
 
 def test_forces_of_a_faulty_link(monkeypatch):
-    responder = Responder(SPEC)
+    responder = make_responder()
     client = make_client(responder, reply_faults=[Fault(FaultKind.FLIP, 9), Fault(FaultKind.DROP)])
     size = SPEC.nodes * force_bytes(SPEC)
     assert client.forces(0, size, 100) == bytes(size)
@@ -191,7 +200,7 @@ def test_forces_of_a_faulty_link(monkeypatch):
 
 
 def test_a_chain_is_not_repeated():
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     client = make_client(responder, reply_faults=[Fault(FaultKind.NONE), Fault(FaultKind.DROP)])
     with pytest.raises(LinkError, match=r"sample 1 was lost on the link, and it cannot be drawn"):
@@ -200,7 +209,7 @@ def test_a_chain_is_not_repeated():
 
 
 def test_a_chain_that_arrives_is_delivered():
-    responder = Responder(SPEC)
+    responder = make_responder()
     prepare(responder)
     assert draw(make_client(responder), range(3), repeatable=False)[0] == reference(range(3))
 
@@ -249,21 +258,21 @@ def test_refusals_carry_their_status():
 
 
 def test_an_unknown_status_is_an_error(monkeypatch):
-    responder = Responder(SPEC)
+    responder = make_responder()
     monkeypatch.setattr(responder, "_hello", lambda _: iter([(0x42, b"")]))
     with pytest.raises(DeviceError, match=r"HELLO: an unknown status \(0x42\)"):
         make_client(responder).hello()
 
 
 def test_an_answer_of_the_wrong_length_is_no_answer(monkeypatch):
-    responder = Responder(SPEC)
+    responder = make_responder()
     monkeypatch.setattr(responder, "_read_register", lambda *_: iter([(Status.OK, b"123")]))
     with pytest.raises(LinkError, match=f"{ATTEMPTS} frames of no use"):
         make_client(responder).read_register(RegisterName.CYCLES)
 
 
 def test_closing_closes_the_transport():
-    transport = FaultyTransport(Responder(SPEC))
+    transport = FaultyTransport(make_responder())
     with transport:
         Client(transport).close()
         assert transport.closed
