@@ -2,14 +2,14 @@
 
 The cache is addressed by content: a file's name is the digest of the gateware's sources, the
 harness, the array spec, the tools' versions and the flags, and for a netlist the models of its
-cells. A file that exists is right, and a warm
-start needs neither Amaranth nor a compiler run.
+cells. A file that exists is right, and a warm start needs neither Amaranth nor a compiler run.
+Verilator's own code is the same for all arrays, and is compiled once for all of them.
 """
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +20,7 @@ from pendula.contract.digest import canonical_json
 from pendula.contract.spec import ArraySpec
 from pendula.errors import MissingExtraError
 from pendula.files import cache_folder
-from pendula_sim.compiler import Compiler, find_compiler, run_tools
+from pendula_sim.compiler import Command, Compiler, find_compiler, run_tools
 from pendula_sim.design import (
     PLAIN,
     Options,
@@ -96,29 +96,35 @@ def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:
     library = library_path(spec, compiler, options)
     if library.exists():
         return library
-    library.parent.mkdir(parents=True, exist_ok=True)
     lanes = f" in {options.lanes} lanes" if options.lanes > 1 else ""
     folded = f", folded {options.fold} times" if options.fold > 1 else ""
     cells = f", synthesised for {options.fabric}" if options.netlist else ""
     counted = " with counters of coverage" if options.coverage else ""
     message = (f"Building the simulator of {spec.nodes} {spec.physics.name} nodes"
                f"{lanes}{folded}{cells}{counted}")
-    with _progress(message), FileLock(library.with_name("build.lock")):
-        if not library.exists():
-            _build(spec, compiler, library, options)
+    with _progress(message), _made(library) as folder:
+        if folder:
+            _verilate(_describe(spec, options, folder), folder, options)
+            _compile(compiler, folder / "made", options)
     return library
 
 
-def _build(spec: ArraySpec, compiler: Compiler, library: Path, options: Options) -> None:
-    folder = library.with_suffix(".build")
-    shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
-    folder.mkdir()
-    try:
-        _verilate(_describe(spec, options, folder), folder, options)
-        _compile(compiler, folder / "library", options)
-        (folder / "library").replace(library)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+@contextmanager
+def _made(product: Path) -> Iterator[Path | None]:
+    """Give a folder where a file of the cache is to be made; none where another process made it."""
+    product.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(product.with_suffix(".lock")):
+        if product.exists():
+            yield None
+            return
+        folder = product.with_suffix(".build")
+        shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
+        folder.mkdir()
+        try:
+            yield folder
+            (folder / "made").replace(product)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _describe(spec: ArraySpec, options: Options, folder: Path) -> list[str]:
@@ -150,26 +156,40 @@ def _verilate(sources: Sequence[str], folder: Path, options: Options) -> None:
 
 def _compile(compiler: Compiler, library: Path, options: Options) -> None:
     """Compile what runs in every cycle with optimisation, and the rest without, side by side."""
-    include = source_folder("verilator") / "include"
     folder = library.parent
     generated = sorted(folder.glob("*.cpp"))
     once = [source for source in generated if source.stem.endswith("__Slow")]
-    runtime = (*_RUNTIME, *(_COVERAGE_RUNTIME if options.coverage else ()))
-    units = {
-        "often": (_hot_flags(options),
-                  [*(source for source in generated if source not in once), _HARNESS]),
-        "runtime": (RUNTIME_FLAGS, [include / name for name in runtime]),
-        "once": (COLD_FLAGS, once),
-    }
-    commands = []
-    for name, (flags, sources) in units.items():
-        unit = folder / f"{name}.cc"
-        unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sources))
-        commands.append([*compiler.command, *_cxx_flags(options), *flags, f"-I{folder}",
-                         f"-I{include}", "-c", unit, "-o", unit.with_suffix(".o")])
-    run_tools(*commands)
-    run_tools([*compiler.command, "-shared", "-pthread", "-o", library,
-               *(folder / f"{name}.o" for name in units)])
+    often = [*(source for source in generated if source not in once), _HARNESS]
+    call = (*compiler.command, *_cxx_flags(options), f"-I{folder}")
+    run_tools(_unit(call, _hot_flags(options), often, folder / "often.o"),
+              _unit(call, COLD_FLAGS, once, folder / "once.o"))
+    run_tools([*compiler.command, "-shared", "-pthread", "-o", library, folder / "often.o",
+               folder / "once.o", _runtime(compiler, options)])
+
+
+def _unit(call: Command, flags: Sequence[str], sources: Iterable[Path], output: Path) -> Command:
+    """Return the call of the compiler that makes one object of several sources."""
+    unit = output.with_suffix(".cc")
+    unit.write_text("".join(f'#include "{source.as_posix()}"\n' for source in sources))
+    return *call, f"-I{_include()}", *flags, "-c", unit, "-o", output
+
+
+def _runtime(compiler: Compiler, options: Options) -> Path:
+    """Return Verilator's own code, compiled once for all arrays."""
+    call = (*compiler.command, *_cxx_flags(options))
+    key = digest_of([part.encode() for part in (
+        *call, *RUNTIME_FLAGS, compiler.identity, _verilator_version())])
+    runtime = cache_folder() / "verilator" / f"{key[:32]}.o"
+    names = (*_RUNTIME, *(_COVERAGE_RUNTIME if options.coverage else ()))
+    with _made(runtime) as folder:
+        if folder:
+            sources = [_include() / name for name in names]
+            run_tools(_unit(call, RUNTIME_FLAGS, sources, folder / "made"))
+    return runtime
+
+
+def _include() -> Path:
+    return source_folder("verilator") / "include"
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from pendula.errors import BuildError
 
-__all__ = ["Compiler", "find_compiler", "run_tools"]
+__all__ = ["Command", "Compiler", "find_compiler", "run_tools"]
 
 _NAMES = ("c++", "g++", "clang++")
 _SHOWN_LINES = 5
 
-
 Command = Sequence[str | os.PathLike[str]]
+"""A program and its arguments."""
 
 
 def run_tools(*commands: Command, environment: dict[str, str] | None = None,

@@ -137,5 +137,6 @@ AIS_PRESETS = {preset.name: preset for preset in (
     AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
               data="mnist", segments=8, steps=3, iterations=6000, interval=100),
     AisPreset(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
-              data="fashion-mnist", segments=8, steps=3, iterations=6000, interval=100),
+              data="fashion-mnist", segments=8, steps=2, iterations=2500, interval=100,
+              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
 )}
