@@ -74,7 +74,7 @@ def test_refused_requests():
 
 
 @pytest.mark.parametrize(("physics", "stall"),
-                         [("quartic", 0.0), *((physics, 0.3) for physics in PHYSICS)])
+                         [("quartic", 0.0), ("kuramoto", 0.3), ("ising", 0.3)])
 def test_measuring(physics, stall):
     rng, top = Random(8), build(physics, sums=SUMS)
     check(top, [*session(rng, physics), *measuring(rng, top.spec, SUMS)], stall)
@@ -87,7 +87,7 @@ def test_what_cannot_be_measured_is_refused(sums):
                 request(rng, Opcode.HELLO)])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_damage_is_dropped_and_what_follows_is_answered(seed):
     rng, top = Random(seed), build()
     requests = [part for _ in range(40)

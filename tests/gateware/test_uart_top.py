@@ -87,7 +87,7 @@ class WireDevice(LinkDevice):
         return self._client or Client(self.transport, self.health)
 
 
-@pytest.mark.parametrize("mismatch", [0.0, -0.02, 0.02])
+@pytest.mark.parametrize("mismatch", [-0.02, 0.02])
 def test_samples_equal_the_twin_at_the_level_of_bits(mismatch):
     program = random_program(SPEC, np.random.default_rng(1), steps=3, segments=2)
     with WireDevice(mismatch) as device, pendula.open("twin://") as twin:

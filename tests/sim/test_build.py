@@ -63,8 +63,8 @@ def wrap_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) 
 
 
 def start_build(spec: ArraySpec = SPEC) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", BUILD.format(spec.describe())], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", BUILD.format(spec.describe())],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_the_cache_is_where_the_environment_says_or_where_the_system_wants_it(monkeypatch):

@@ -62,7 +62,7 @@ def random_bytes(seed: int, count: int = 60) -> bytes:
 def test_bytes_are_received_within_the_tolerance(clock_hz, mismatch):
     """All of it, with a gap of any phase between two bytes."""
     rate = 1 + 0.999 * mismatch * baud_tolerance(clock_hz, BAUD_HZ)
-    data = random_bytes(1)
+    data = random_bytes(1, count=20)
     levels = levels_of(data, rate * clock_hz / BAUD_HZ, Random(2))
     assert receive(receiver(clock_hz), levels) == ([*data], 0)
 
