@@ -8,7 +8,8 @@ from pendula.contract.digest import canonical_json
 from pendula.device import open_device
 from pendula.training.catalogue import find_preset
 
-NAMES = ["ais-digits", "ais-mnist01-12", "ais-mnist28", "digits", "mnist01-12", "whitelam-3"]
+NAMES = ["ais-digits", "ais-fashion28", "ais-mnist01-12", "ais-mnist28", "digits", "mnist01-12",
+         "whitelam-3"]
 
 
 def test_names():
@@ -26,7 +27,7 @@ def test_model_runs(name):
     assert batch.values.std(axis=0).max() > 64      # images, not a constant
 
 
-@pytest.mark.parametrize("name", ["ais-mnist01-12", "digits", "mnist01-12"])
+@pytest.mark.parametrize("name", ["ais-fashion28", "ais-mnist01-12", "digits", "mnist01-12"])
 def test_model_holds_what_its_codes_were_rounded_from(name):
     program = modelfile.load(name)
     off = (program.unrounded["codes"] - program.codes)[:, np.array(program.graph.mask)]
