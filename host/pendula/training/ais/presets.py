@@ -132,7 +132,7 @@ AIS_PRESETS = {preset.name: preset for preset in (
     AisPreset(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
     AisPreset(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-              data="mnist01-12", segments=24, steps=1, degree=36, iterations=3200, interval=100,
+              data="mnist01-12", segments=24, steps=1, degree=36, iterations=9000, interval=100,
               loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
     AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
               data="mnist", segments=8, steps=3, iterations=6000, interval=100),
