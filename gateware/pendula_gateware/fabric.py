@@ -84,10 +84,11 @@ class Fabric:
 GENERIC = Fabric("generic", recoded=False)
 """Nothing is known: simulators."""
 
-# ABC9 of Yosys 0.70 ends with an assertion on some designs: those are mapped without it.
-
+# ABC9 of Yosys 0.70 gives up some designs without a word: their tables are mapped by ABC.
+_ABC_ECP5 = ("synth_ecp5 -run begin:map_luts; techmap -map +/lattice/latches_map.v; "
+             "abc -dress -lut 4; clean; synth_ecp5 -run map_cells:")
 ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
-              syntheses=("synth_ecp5 -abc9", "synth_ecp5"))
+              syntheses=("synth_ecp5 -abc9", _ABC_ECP5))
 
 # Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign bit of
 # a registered product: both leave wires without a driver. It packs no register behind a kept wire.
@@ -98,9 +99,9 @@ _KEEP_PRODUCTS = "proc; setattr -set keep 1 t:$mul %co1:+[Y] w:* %i; "
 _IGNORE_COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i; "
 # Large RAM has no initial contents, and Amaranth gives zeros to every memory.
 _FORGET_CONTENTS = f"delete t:$meminit_v2 r:MEMID=\\\\{LARGE}_* %i; "
-_SYNTH_ICE40 = f"{_IGNORE_COLLISIONS}{_FORGET_CONTENTS}{_KEEP_PRODUCTS}synth_ice40 -dsp -spram"
-ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=16_000, compact=True, syntheses=(
-    f"{_SYNTH_ICE40} -abc9 -device u", f"{_SYNTH_ICE40} -device u"))
+_PREPARE_ICE40 = f"{_IGNORE_COLLISIONS}{_FORGET_CONTENTS}{_KEEP_PRODUCTS}"
+ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=16_000, compact=True,
+               syntheses=(f"{_PREPARE_ICE40}synth_ice40 -dsp -spram -abc9 -device u",))
 
 GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
                syntheses=("synth_gowin -family gw1n",))

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from amaranth import Module, Signal
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 
 from pendula.contract import ArraySpec, get_physics
 from pendula.errors import BuildError, MissingExtraError
@@ -248,6 +250,21 @@ def test_synthesis_falls_back(tmp_path, monkeypatch):
     (tmp_path / "top.il").write_text("module \\top\nend\n")
     SYNTHESES["ice40"].run(tmp_path)
     assert "module top" in (tmp_path / "netlist.v").read_text()
+
+
+@pytest.mark.parametrize(("name", "attempt"), [
+    (name, attempt) for name in SYNTHESES for attempt in range(len(FABRICS[name].syntheses))])
+def test_every_synthesis_leaves_cells_of_the_family(name, attempt, tmp_path, monkeypatch):
+    only = (FABRICS[name].syntheses[attempt],)
+    monkeypatch.setitem(FABRICS, name, replace(FABRICS[name], syntheses=only))
+    m, count, parity = Module(), Signal(8), Signal()
+    m.d.sync += [count.eq(count + 1), parity.eq(count.xor())]
+    (tmp_path / "top.il").write_text(rtlil.convert(m, name="top", ports=[parity]))
+    SYNTHESES[name].run(tmp_path)
+    netlist = (tmp_path / "netlist.v").read_text()
+    assert "LUT4" in netlist
+    assert "FF" in netlist
+    assert "$_" not in netlist, "gates that no cell stands for"
 
 
 @pytest.mark.slow
