@@ -61,7 +61,7 @@ def _finish(command: Command, process: Popen[str]) -> str:
     if process.returncode:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         raise BuildError(f"{Path(command[0]).name} failed with code {process.returncode}: "
-                         + " | ".join(lines[-_SHOWN_LINES:]))
+                         + (" | ".join(lines[-_SHOWN_LINES:]) or "it said nothing"))
     return output
 
 

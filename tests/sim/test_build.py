@@ -21,7 +21,7 @@ from pendula.files import cache_folder
 from pendula_gateware.fabric import FABRICS
 from pendula_sim import build, compiler, design, synthesis
 from pendula_sim.build import build_library, library_path
-from pendula_sim.compiler import Compiler, find_compiler
+from pendula_sim.compiler import Compiler, find_compiler, run_tools
 from pendula_sim.design import Options
 from pendula_sim.elaborate import main as elaborate
 from pendula_sim.synthesis import SYNTHESES
@@ -236,6 +236,11 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
     with pytest.raises(BuildError, match=r"^cxx failed with code 7: two \| three \| .* \| six$"):
         build_library(SPEC)
     assert {path.suffix for path in cache.iterdir()} == {".lock"}
+
+
+def test_a_tool_that_fails_without_a_word_is_said_to():
+    with pytest.raises(BuildError, match=r"failed with code 3: it said nothing$"):
+        run_tools([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_what_yosys_says_is_quoted(tmp_path):
