@@ -307,7 +307,7 @@ def part_plots() -> None:
         for family, title in TITLES.items():
             curve(cells, f"area, {family}", width, "LUT", label=title)
         cells.set_xlabel(NAMES[width])
-        cells.set_ylim(0, 3200)
+        cells.set_ylim(0, 3600)
         if width == "noise_bits":
             cells.set_title("of the noise source alone", fontsize=8)
     axes[0, 0].set_ylabel("energy distance added\nto real numbers (symlog)")

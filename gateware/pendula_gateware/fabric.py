@@ -84,7 +84,7 @@ class Fabric:
 GENERIC = Fabric("generic", recoded=False)
 """Nothing is known: simulators."""
 
-# ABC9 of Yosys 0.70 gives up some designs without a word: their tables are mapped by ABC.
+# ABC9 of Yosys 0.70 gives up some designs without a word: ABC maps their look-up tables.
 _ABC_ECP5 = ("synth_ecp5 -run begin:map_luts; techmap -map +/lattice/latches_map.v; "
              "abc -dress -lut 4; clean; synth_ecp5 -run map_cells:")
 ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
