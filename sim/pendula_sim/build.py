@@ -102,16 +102,17 @@ def build_library(spec: ArraySpec, options: Options = PLAIN) -> Path:
     counted = " with counters of coverage" if options.coverage else ""
     message = (f"Building the simulator of {spec.nodes} {spec.physics.name} nodes"
                f"{lanes}{folded}{cells}{counted}")
-    with _progress(message), _made(library) as folder:
-        if folder:
+    with _progress(message), _making(library) as output:
+        if output:
+            folder = output.parent
             _verilate(_describe(spec, options, folder), folder, options)
-            _compile(compiler, folder / "made", options)
+            _compile(compiler, output, options)
     return library
 
 
 @contextmanager
-def _made(product: Path) -> Iterator[Path | None]:
-    """Give a folder where a file of the cache is to be made; none where another process made it."""
+def _making(product: Path) -> Iterator[Path | None]:
+    """Give a path, in a folder of its own, for what becomes a file of the cache; none if it is."""
     product.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(product.with_suffix(".lock")):
         if product.exists():
@@ -121,8 +122,9 @@ def _made(product: Path) -> Iterator[Path | None]:
         shutil.rmtree(folder, ignore_errors=True)      # left by a build that was killed
         folder.mkdir()
         try:
-            yield folder
-            (folder / "made").replace(product)
+            output = folder / product.name
+            yield output
+            output.replace(product)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -181,10 +183,9 @@ def _runtime(compiler: Compiler, options: Options) -> Path:
         *call, *RUNTIME_FLAGS, compiler.identity, _verilator_version())])
     runtime = cache_folder() / "verilator" / f"{key[:32]}.o"
     names = (*_RUNTIME, *(_COVERAGE_RUNTIME if options.coverage else ()))
-    with _made(runtime) as folder:
-        if folder:
-            sources = [_include() / name for name in names]
-            run_tools(_unit(call, RUNTIME_FLAGS, sources, folder / "made"))
+    with _making(runtime) as output:
+        if output:
+            run_tools(_unit(call, RUNTIME_FLAGS, [_include() / name for name in names], output))
     return runtime
 
 

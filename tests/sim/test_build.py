@@ -41,10 +41,6 @@ import sys
 print(path, "amaranth" in sys.modules)
 """
 
-def calls(tmp_path: Path) -> int:
-    return len((tmp_path / "log").read_text().splitlines())
-
-
 posix = pytest.mark.skipif(os.name != "posix", reason="wraps the compiler in a shell script")
 
 
@@ -62,6 +58,11 @@ def wrap_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) 
                     + script.replace("REAL", real))
     path.chmod(0o755)
     monkeypatch.setenv("CXX", str(path))
+
+
+def calls(tmp_path: Path) -> int:
+    """Return how often the wrapped compiler was called."""
+    return len((tmp_path / "log").read_text().splitlines())
 
 
 def start_build(spec: ArraySpec = SPEC) -> subprocess.Popen[str]:
