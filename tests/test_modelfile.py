@@ -217,7 +217,7 @@ def set_item(index: Any, value: int) -> Callable[[Any], Any]:
     (put("version", 2), "version", "must be 1, not 2"),
     (put("version", "1"), "version", "must be an integer, not '1'"),
     (cut_metadata("version"), "version", "not None"),
-    (put("contract", "abc"), "contract", "not 'abc': train the model again"),
+    (put("arithmetic", "abc"), "arithmetic", "not 'abc': train the model again"),
     (put("extra", 1), "metadata", "extra"),
     (cut_metadata("provenance"), "metadata", "provenance"),
     (cut_metadata("checksum"), "metadata", "checksum"),

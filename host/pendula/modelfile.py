@@ -19,7 +19,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
-from pendula.contract import CONTRACT_ID, ArraySpec, InitialState, Interval, OffsetGraph
+from pendula.contract import ARITHMETIC_ID, ArraySpec, InitialState, Interval, OffsetGraph
 from pendula.contract.digest import canonical_json
 from pendula.contract.memory import STEPS_BITS
 from pendula.errors import ContractError, ModelFileError, ProgramError
@@ -102,7 +102,7 @@ def _document(program: Program) -> dict[str, Any]:
     shape = program.image_shape
     document: dict[str, Any] = {
         "version": FORMAT_VERSION,
-        "contract": CONTRACT_ID,
+        "arithmetic": ARITHMETIC_ID,
         "spec": program.spec.describe(),
         "segments": program.segments,
         "scalars": {"initial": program.initial.name, "initial_gain": program.initial_gain,
@@ -230,7 +230,7 @@ def _reject(constant: str) -> NoReturn:
 
 
 def _read_document(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the JSON document, its version, contract and checksum verified, its fields known."""
+    """Return the JSON document, its version, arithmetic and checksum verified, its fields known."""
     if _METADATA not in metadata:
         raise ModelFileError("metadata", f"must have the entry {_METADATA!r}, "
                                          f"not {sorted(metadata)}")
@@ -244,10 +244,10 @@ def _read_document(metadata: Mapping[str, str]) -> dict[str, Any]:
     if version != FORMAT_VERSION:
         raise ModelFileError("version", f"must be {FORMAT_VERSION}, not {version}: "
                                         "use the release of pendula that wrote the file")
-    if document.get("contract") != CONTRACT_ID:
-        raise ModelFileError("contract", f"must be {CONTRACT_ID}, not "
-                                         f"{document.get('contract')!r}: train the model again")
-    expected = {"version", "contract", "spec", "segments", "scalars", "image_shape", "provenance",
+    if document.get("arithmetic") != ARITHMETIC_ID:
+        raise ModelFileError("arithmetic", f"must be {ARITHMETIC_ID}, not "
+                                           f"{document.get('arithmetic')!r}: train the model again")
+    expected = {"version", "arithmetic", "spec", "segments", "scalars", "image_shape", "provenance",
                 "digest", "checksum"}
     if set(document) - {_UNROUNDED} != expected:
         raise ModelFileError("metadata", f"must have exactly the fields {sorted(expected)}, "

@@ -1,7 +1,8 @@
 """The contract: formats, graph, step, noise, memories, registers and link, in one place.
 
 Standard library only. Gateware, twin, host and documentation are built from it; nothing here
-depends on them. :data:`CONTRACT_ID` names this version of it.
+depends on them. :data:`CONTRACT_ID` names this version of it, and :data:`ARITHMETIC_ID` what of it
+decides on samples.
 """
 
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from pendula.contract import jitter, noise, protocol, registers, statistics, ste
 from pendula.contract.digest import digest
 from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.contract.graph import OffsetGraph, cells, grid
-from pendula.contract.memory import Memory, memory_layouts
+from pendula.contract.memory import BUFFERS_HI, Memory, memory_layouts, memory_number
 from pendula.contract.numbers import Interval, NumberFormat, Overflow
 from pendula.contract.physics import FUNCTIONS, PHYSICS, Physics, get_physics
 from pendula.contract.spec import ArraySpec, Term
@@ -21,9 +22,9 @@ from pendula.contract.step import InitialState
 from pendula.contract.tables import build_tables
 
 __all__ = [
-    "CONTRACT_ID", "PHYSICS", "ArraySpec", "InitialState", "Interval", "Memory", "NumberFormat",
-    "OffsetGraph", "Overflow", "Physics", "Term", "build_tables", "cells", "describe_contract",
-    "get_physics", "grid", "memory_layouts",
+    "ARITHMETIC_ID", "CONTRACT_ID", "PHYSICS", "ArraySpec", "InitialState", "Interval", "Memory",
+    "NumberFormat", "OffsetGraph", "Overflow", "Physics", "Term", "build_tables", "cells",
+    "describe_arithmetic", "describe_contract", "get_physics", "grid", "memory_layouts",
 ]
 
 
@@ -67,9 +68,24 @@ def _describe_statistics() -> dict[str, object]:
     }
 
 
+def describe_arithmetic() -> dict[str, object]:
+    """Return, as plain data, all that decides which samples a program has."""
+    return {
+        "initial": {state.name: state.value for state in InitialState},
+        "noise": {
+            "rounds": noise.CHASKEY_ROUNDS,
+            "tag": noise.SEED_TAG,
+            "first_draws": [next(noise.NoiseStream(seed, 1)) for seed in (0, 1)],
+            "alias": [[row.threshold, row.alias] for row in GAUSSIAN_LAW.table],
+        },
+        "physics": {name: _describe_physics(physics) for name, physics in PHYSICS.items()},
+    }
+
+
 def describe_contract() -> dict[str, object]:
     """Return, as plain data, all that two sides must agree on."""
     return {
+        **describe_arithmetic(),
         "protocol": {
             "version": protocol.VERSION,
             "max_request_bytes": protocol.MAX_REQUEST_BYTES,
@@ -79,6 +95,8 @@ def describe_contract() -> dict[str, object]:
             "statuses": {status.name: status.value for status in protocol.Status},
         },
         "memories": {memory.name: memory.value for memory in Memory},
+        "buffers": {memory.name: [memory_number(memory, buffer) for buffer in range(BUFFERS_HI)]
+                    for memory in Memory},
         "registers": [[r.name.name, r.name.value, r.access, r.width, r.signed, r.reset]
                       for r in registers.REGISTERS],
         "readout": {flag.name: flag.value for flag in registers.Readout},
@@ -91,15 +109,8 @@ def describe_contract() -> dict[str, object]:
             "seed": jitter.condition([*islice(jitter.model_bits(), 2 * jitter.BLOCK_BITS)]),
         },
         "statistics": _describe_statistics(),
-        "initial": {state.name: state.value for state in InitialState},
-        "noise": {
-            "rounds": noise.CHASKEY_ROUNDS,
-            "tag": noise.SEED_TAG,
-            "first_draws": [next(noise.NoiseStream(seed, 1)) for seed in (0, 1)],
-            "alias": [[row.threshold, row.alias] for row in GAUSSIAN_LAW.table],
-        },
-        "physics": {name: _describe_physics(physics) for name, physics in PHYSICS.items()},
     }
 
 
+ARITHMETIC_ID = digest(describe_arithmetic())
 CONTRACT_ID = digest(describe_contract())

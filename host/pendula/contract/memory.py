@@ -11,9 +11,12 @@ from pendula.contract.spec import ArraySpec
 from pendula.contract.statistics import SUMS_HI, Kind, sum_bits
 from pendula.errors import ContractError
 
-__all__ = ["STEPS_BITS", "Field", "Memory", "RowLayout", "memory_layouts"]
+__all__ = ["BUFFERED", "BUFFERS_HI", "BUFFER_BIT", "STEPS_BITS", "Field", "Memory", "RowLayout",
+           "memory_layouts", "memory_number"]
 
 STEPS_BITS = 16      # steps of one segment
+BUFFERS_HI = 2       # programs that a device holds
+BUFFER_BIT = 7       # of a memory's number on the link: which of the two buffers is meant
 
 
 class Memory(enum.IntEnum):
@@ -25,6 +28,15 @@ class Memory(enum.IntEnum):
     NODE = 3         # one row a node
     MEASUREMENT = 4  # one row a measurement; missing where the device has no sums
     SUM = 5          # one row a sum; missing where the device has no sums
+
+
+BUFFERED = (Memory.PARAMETER, Memory.SEGMENT, Memory.NODE)
+"""Memories that a device with two buffers has twice."""
+
+
+def memory_number(memory: Memory, buffer: int) -> int:
+    """Return the number on the link of a memory, in one of the buffers if it is buffered."""
+    return memory | (buffer << BUFFER_BIT if memory in BUFFERED else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,10 @@ its CRC or length is dropped without an answer. RUN answers with one DATA respon
 with the sample's index, then OK; where READOUT says MEASURE, with OK alone, once the samples are in
 the sums, which start at zero each time. A sample is a function of (program, seed, index), so any
 request may be repeated; the host uses a new sequence number each time and ignores late answers.
+
+Requests are executed one after another, in order, with one exception: while a RUN or FORCES is
+under way, a device with two buffers executes requests for memories of the buffer that is not in
+use. Their answers come between the DATA responses.
 """
 
 import enum
@@ -111,6 +115,8 @@ class Hello:
         Code of the physics.
     state_bits, edge_bits, code_bits, local_code_bits, basis_bits, gain_bits, noise_bits : int
         Widths of the number formats.
+    buffers : int
+        Programs that it holds: with two, one may be written while the other one runs.
     sums : int
         Sums of the statistics; 0 where there are none.
     jitter_rings : int
@@ -136,15 +142,16 @@ class Hello:
     basis_bits: int
     gain_bits: int
     noise_bits: int
+    buffers: int
     sums: int
     jitter_rings: int
     jitter_seed: int
 
-    FORMAT: ClassVar[str] = f"<4sH{DIGEST_BYTES}s{DIGEST_BYTES}s{DIGEST_BYTES}sIHHHBBBBBBBBIBQ"
+    FORMAT: ClassVar[str] = f"<4sH{DIGEST_BYTES}s{DIGEST_BYTES}s{DIGEST_BYTES}sIHHHBBBBBBBBBIBQ"
 
     @classmethod
     def of(cls, spec: ArraySpec, *, contract_id: str, build_id: str, lanes: int,
-           sums: int = 0, jitter_rings: int = 0) -> "Hello":
+           sums: int = 0, buffers: int = 1, jitter_rings: int = 0) -> "Hello":
         """Return the record of a device that has drawn no seed; ids are hexadecimal digests."""
         contract, array, build = (bytes.fromhex(value)[:DIGEST_BYTES]
                                   for value in (contract_id, spec.digest, build_id))
@@ -153,8 +160,8 @@ class Hello:
                    physics=spec.physics.code, state_bits=spec.state_bits, edge_bits=spec.edge_bits,
                    code_bits=spec.code_bits, local_code_bits=spec.local_code_bits,
                    basis_bits=spec.basis_bits, gain_bits=spec.gain_bits,
-                   noise_bits=noise.GAUSSIAN_BITS, sums=sums, jitter_rings=jitter_rings,
-                   jitter_seed=0)
+                   noise_bits=noise.GAUSSIAN_BITS, buffers=buffers, sums=sums,
+                   jitter_rings=jitter_rings, jitter_seed=0)
 
     def encode(self) -> bytes:
         """Return the body of the HELLO response."""

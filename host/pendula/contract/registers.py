@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 
+from pendula.contract.memory import BUFFERS_HI
 from pendula.contract.numbers import Interval
 from pendula.contract.statistics import BIN_BITS_HI, RUN_SAMPLES_HI, SUMS_HI
 
@@ -35,6 +36,7 @@ class RegisterName(enum.IntEnum):
     MEASUREMENTS = 10
     BIN_BITS = 11
     THIN = 12
+    BUFFER = 13
     SATURATIONS = 16
     CYCLES = 17
     FRAMES_DROPPED = 18
@@ -124,6 +126,8 @@ REGISTERS: tuple[Register, ...] = (
              "Bits of a bin's number in histograms"),
     Register(RegisterName.THIN, _RW, RUN_SAMPLES_HI.bit_length(), False, 1,
              "Of so many samples of a RUN with MEASURE the last counts"),
+    Register(RegisterName.BUFFER, _RW, (BUFFERS_HI - 1).bit_length(), False, 0,
+             "Buffer that RUN and FORCES read; without effect where the device has one"),
     Register(RegisterName.SATURATIONS, _R, 32, False, 0,
              "Clipped node updates since the last RUN began; stays at all ones"),
     Register(RegisterName.CYCLES, _R, 32, False, 0, "Clock cycles of the last RUN; wraps"),
