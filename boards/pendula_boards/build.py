@@ -190,7 +190,7 @@ def _describe(design: Design, placements: dict[int, Placement], seed: int) -> di
         "board": design.board.name, "part": design.board.part.name, "build_id": design.build_id,
         "spec": spec.digest, "physics": spec.physics.name, "nodes": spec.nodes,
         "degree": len(spec.offsets), "segments": spec.segments, "lanes": design.lanes,
-        "fold": design.fold,
+        "fold": design.fold, "buffers": design.buffers,
         "resources": {name: {"used": used, "available": available}
                       for name, (used, available) in best.usage.items()},
         "clock_hz": design.clock_hz, "fmax_hz": round(best.fmax_hz),

@@ -55,6 +55,8 @@ class Design:
         Whether it has a jitter seeder.
     fold : int
         Cycles that a lane takes for a node; the more, the smaller it is.
+    buffers : int
+        Programs that it holds.
     """
 
     board: Board
@@ -65,11 +67,12 @@ class Design:
     sums: int = 0
     jitter: bool = False
     fold: int = 1
+    buffers: int = 1
 
     @classmethod
     def of(cls, board: Board, spec: ArraySpec, *, lanes: int = 1,
            clock_hz: Fraction | int | None = None, baud_hz: int | None = None,
-           sums: int = 0, jitter: bool = False, fold: int = 1) -> "Design":
+           sums: int = 0, jitter: bool = False, fold: int = 1, buffers: int = 1) -> "Design":
         """Return a design, with the board's clock and baud rate where none is given.
 
         Raises
@@ -89,14 +92,15 @@ class Design:
                              f"neighbours, not {fold}")
         setting = board.part.pll.solve(board.input_hz, clock_hz or board.clock_hz)
         design = cls(board=board, spec=spec, lanes=lanes, setting=setting,
-                     baud_hz=baud_hz or board.port.baud_hz, sums=sums, jitter=jitter, fold=fold)
+                     baud_hz=baud_hz or board.port.baud_hz, sums=sums, jitter=jitter, fold=fold,
+                     buffers=buffers)
         design.check_baud()
         return design
 
     @property
     def fabric(self) -> Fabric:
-        """What the array is built for, folded."""
-        return replace(self.board.part.fabric, fold=self.fold)
+        """What the array is built for, folded and buffered."""
+        return replace(self.board.part.fabric, fold=self.fold, buffers=self.buffers)
 
     @property
     def clock_hz(self) -> int:
@@ -149,7 +153,7 @@ class Design:
         return digest({"sources": _sources(), "spec": self.spec.describe(),
                        "board": self.board.name, "lanes": self.lanes, "setting": setting,
                        "baud_hz": self.baud_hz, "sums": self.sums, "jitter": self.jitter,
-                       "fold": self.fold, "versions": self.versions})
+                       "fold": self.fold, "buffers": self.buffers, "versions": self.versions})
 
     def plan(self) -> Plan:
         """Elaborate it, and return how its bitstream is made."""

@@ -73,7 +73,8 @@ class Fit:
         board = self.design.board
         used = self.demand.of(self.design.lanes)
         return {"board": board.name, "part": board.part.name, "lanes": self.lanes,
-                "fold": self.design.fold, "limit": self.limit, "clock_hz": self.design.clock_hz,
+                "fold": self.design.fold, "buffers": self.design.buffers, "limit": self.limit,
+                "clock_hz": self.design.clock_hz,
                 "baud_hz": self.design.baud_hz,
                 "ceilings": dict(board.part.flow.ceilings),
                 "resources": {name: {"used": used[name], "available": count}

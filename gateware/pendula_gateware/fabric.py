@@ -1,4 +1,5 @@
-"""How arrays are built: from what, where multipliers and memories are not all alike; how folded."""
+"""How arrays are built: from what, where multipliers and memories are not all alike; how folded
+and buffered."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ class Fabric:
     fold : int
         Cycles that a lane takes for a node. What adds one neighbour up serves `fold` of them, one
         after another.
+    buffers : int
+        Programs that an array holds, 1 or 2: while it runs one, the other may be written.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Fabric:
     compact: bool = False
     syntheses: tuple[str, ...] = ()
     fold: int = 1
+    buffers: int = 1
 
     def banks(self, rows: int) -> list[int]:
         """Return the rows of the banks of a memory; all but the last are alike."""

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from pendula.contract import registers
 from pendula.contract.jitter import SEED_BITS
-from pendula.contract.memory import Memory, RowLayout, memory_layouts
+from pendula.contract.memory import BUFFERS_HI, Memory, RowLayout, memory_layouts
 from pendula.contract.spec import ArraySpec
 
 __all__ = [
@@ -118,6 +118,7 @@ class MemoryBusInterface(wiring.PureInterface):
     """Ports of a :class:`MemoryBus`."""
 
     memory: Signal
+    buffer: Signal
     row: Signal
     write: Signal
     write_data: Signal
@@ -125,7 +126,9 @@ class MemoryBusInterface(wiring.PureInterface):
 
 
 class MemoryBus(wiring.Signature):
-    """Access to the array's memories, seen from the link. Only while the array is idle.
+    """Access to the array's memories, seen from the link.
+
+    Only while the array is idle, but for the buffer that it does not use.
 
     Parameters
     ----------
@@ -136,6 +139,8 @@ class MemoryBus(wiring.Signature):
     -------
     memory : :py:`Out(Memory)`
         Memory to address.
+    buffer : :py:`Out(range(2))`
+        Buffer to address, where the memory is buffered.
     row : :py:`Out(range(rows))`
         Row of that memory.
     write : :py:`Out(1)`
@@ -151,7 +156,7 @@ class MemoryBus(wiring.Signature):
         layouts = memory_layouts(spec).values()
         width = max(layout.width for layout in layouts)
         super().__init__({
-            "memory": Out(Memory),
+            "memory": Out(Memory), "buffer": Out(range(BUFFERS_HI)),
             "row": Out(range(max(layout.rows for layout in layouts))),
             "write": Out(1),
             "write_data": Out(width),
@@ -166,5 +171,6 @@ class MemoryBus(wiring.Signature):
 def share_bus(m: Module, bus: MemoryBusInterface, *memories: MemoryBusInterface) -> None:
     """Show every memory what is asked for on `bus`; what they answer is left to the caller."""
     for memory in memories:
-        m.d.comb += [memory.memory.eq(bus.memory), memory.row.eq(bus.row),
-                     memory.write.eq(bus.write), memory.write_data.eq(bus.write_data)]
+        m.d.comb += [memory.memory.eq(bus.memory), memory.buffer.eq(bus.buffer),
+                     memory.row.eq(bus.row), memory.write.eq(bus.write),
+                     memory.write_data.eq(bus.write_data)]

@@ -109,7 +109,7 @@ class Top(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id,
-                         lanes=self._lanes, sums=self._sums,
+                         lanes=self._lanes, sums=self._sums, buffers=self._fabric.buffers,
                          jitter_rings=self._jitter.rings if self._jitter else 0)
         m.submodules.deframer = deframer = Deframer(fabric=self._fabric)
         m.submodules.controller = controller = Controller(

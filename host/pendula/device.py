@@ -3,7 +3,7 @@
 import abc
 import importlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -235,6 +235,42 @@ class AbstractDevice(abc.ABC):
         self._note(batch)
         return batch
 
+    def expect(self, program: Program) -> None:     # noqa: B027 - a hint, which none has to take
+        """Name the program that is loaded next: a device with two buffers takes it in meanwhile.
+
+        Call it before what the device is to do meanwhile. It changes no sample, and does nothing
+        where the device cannot take a program in.
+        """
+
+    def sample_each(self, jobs: Iterable[tuple[Program, SampleRequest]],
+                    progress: Progress | None = None) -> Iterator[Batch]:
+        """Load programs and draw samples of each; see :meth:`expect`.
+
+        Parameters
+        ----------
+        jobs : iterable of (Program, SampleRequest)
+            Programs, and what to draw of each. One is taken ahead of what is drawn.
+        progress : callable, optional
+            Called with the number of samples that have arrived.
+
+        Yields
+        ------
+        Batch
+            The samples of each job, in order.
+        """
+        report = progress or (lambda _: None)
+        ahead = iter(jobs)
+        job = next(ahead, None)
+        while job is not None:
+            program, request = job
+            self.load(program)
+            job = next(ahead, None)
+            if job is not None:
+                self.expect(job[0])
+            batch = self._sample(program, request, report)
+            self._note(batch)
+            yield batch
+
     def moments(self, count: int, *, seed: int, nodes: npt.ArrayLike | None = None,
                 edges: npt.ArrayLike = (), histograms: npt.ArrayLike = (), bins: int = 16,
                 thin: int = 1, first: int = 0, stop_step: int = ALL_STEPS,
@@ -428,10 +464,11 @@ BACKENDS: dict[str, Backend] = {
                      options=("functions", "noise", "states", "halvings", "parameters")),
     "twin": Backend("pendula.twin.twin_device", "TwinDevice"),
     "pysim": Backend("pendula_sim.pysim", "PysimDevice", "sim",
-                     ("lanes", "jitter", "fabric", "fold")),
+                     ("lanes", "jitter", "fabric", "fold", "buffers")),
     "verilator": Backend("pendula_sim.verilator", "VerilatorDevice", "sim",
-                         ("lanes", "jitter", "fabric", "fold")),
-    "netlist": Backend("pendula_sim.netlist", "NetlistDevice", "fpga", ("lanes", "fold"),
+                         ("lanes", "jitter", "fabric", "fold", "buffers")),
+    "netlist": Backend("pendula_sim.netlist", "NetlistDevice", "fpga",
+                       ("lanes", "fold", "buffers"),
                        address="ecp5"),
     "serial": Backend("pendula.link.serial_device", "SerialDevice",
                       options=("baud", "timeout", "reconnect"), address="/dev/ttyUSB1"),

@@ -38,6 +38,8 @@ class Options:
         Whether its netlist after synthesis for the fabric is simulated.
     fold : int
         Cycles that a lane takes for a node.
+    buffers : int
+        Programs that it holds.
     coverage : bool
         Whether the simulator counts which branches it takes (:mod:`pendula_sim.coverage`).
     """
@@ -47,11 +49,12 @@ class Options:
     fabric: str = GENERIC.name
     netlist: bool = False
     fold: int = 1
+    buffers: int = 1
     coverage: bool = False
 
 
 PLAIN = Options()
-"""One lane, no jitter seeder, no fabric, a node a cycle."""
+"""One lane, no jitter seeder, no fabric, a node a cycle, one program."""
 
 
 def digest_of(parts: Iterable[bytes]) -> str:

@@ -3,6 +3,7 @@
 import abc
 from typing import ClassVar
 
+from pendula.contract.memory import BUFFERS_HI
 from pendula.contract.protocol import LANES_HI
 from pendula.contract.spec import ArraySpec
 from pendula.errors import UrlError
@@ -35,6 +36,8 @@ class SimulatedDevice(LinkDevice):
     fold : str
         Cycles that a lane takes for a node, from 1 to the neighbours of a node: the fewer
         multipliers it has.
+    buffers : str
+        Programs that it holds: with 2, it takes the next one in while it draws.
 
     Raises
     ------
@@ -46,7 +49,7 @@ class SimulatedDevice(LinkDevice):
     """Fabrics whose gateware can be simulated."""
 
     def __init__(self, url: str, lanes: str = "1", jitter: str = "",
-                 fabric: str = GENERIC.name, fold: str = "1") -> None:
+                 fabric: str = GENERIC.name, fold: str = "1", buffers: str = "1") -> None:
         super().__init__(url)
         if jitter not in ("", "model"):
             raise UrlError(f"jitter of a simulated device must be model, not {jitter!r}")
@@ -58,8 +61,11 @@ class SimulatedDevice(LinkDevice):
             raise UrlError(f"fabric of {url} must be one of {known}, not {fabric!r}")
         if not fold.isdecimal() or int(fold) < 1:
             raise UrlError(f"fold of a simulated device must be 1 or more, not {fold!r}")
-        self._options = Options(
-            lanes=int(lanes), jitter=bool(jitter), fabric=fabric, fold=int(fold))
+        if not buffers.isdecimal() or not 1 <= int(buffers) <= BUFFERS_HI:
+            raise UrlError(f"buffers of a simulated device must be within 1..{BUFFERS_HI}, "
+                           f"not {buffers!r}")
+        self._options = Options(lanes=int(lanes), jitter=bool(jitter), fabric=fabric,
+                                fold=int(fold), buffers=int(buffers))
         self._spec: ArraySpec | None = None
 
     def open_engine(self, spec: ArraySpec | None) -> AbstractEngine:

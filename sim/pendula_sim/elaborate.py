@@ -29,7 +29,7 @@ def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
     """Return the gateware of a design."""
     return Top(spec=spec, build_id=build_id, lanes=options.lanes,
                jitter=ModelSource() if options.jitter else None,
-               fabric=replace(FABRICS[options.fabric], fold=options.fold),
+               fabric=replace(FABRICS[options.fabric], fold=options.fold, buffers=options.buffers),
                sums=default_sums(spec))
 
 

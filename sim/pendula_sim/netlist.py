@@ -24,12 +24,14 @@ class NetlistDevice(SimulatedDevice):
         Samples drawn side by side.
     fold : str
         Cycles that a lane takes for a node.
+    buffers : str
+        Programs that it holds.
     """
 
     fabrics: ClassVar[tuple[str, ...]] = tuple(SYNTHESES)
 
-    def __init__(self, url: str, lanes: str = "1", fold: str = "1") -> None:
-        super().__init__(url, lanes, fabric=urlsplit(url).netloc, fold=fold)
+    def __init__(self, url: str, lanes: str = "1", fold: str = "1", buffers: str = "1") -> None:
+        super().__init__(url, lanes, fabric=urlsplit(url).netloc, fold=fold, buffers=buffers)
         self._options = replace(self._options, netlist=True)
 
     def _start(self, spec: ArraySpec) -> VerilatorEngine:

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from pendula.contract.memory import Memory
+from pendula.contract.memory import BUFFERS_HI, Memory
 from pendula.contract.protocol import LANES_HI
 from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.spec import ArraySpec
@@ -54,7 +54,9 @@ class SharedRows(ArrayPart):
     Members
     -------
     bus : :py:`In(MemoryBus(spec))`
-        Access to the three memories, at rest.
+        Access to the three memories.
+    buffer : :py:`In(range(2))`
+        Buffer to read.
     rest : :py:`In(1)`
         No token is under way.
     token : :py:`In(token_shape(spec))`
@@ -73,6 +75,7 @@ class SharedRows(ArrayPart):
     """
 
     bus: MemoryBusInterface
+    buffer: Signal
     rest: Signal
     token: data.View
     phase: Signal
@@ -88,8 +91,9 @@ class SharedRows(ArrayPart):
         self._stores = {number: RowStore(spec=spec, number=number, fabric=fabric)
                         for number in (Memory.PARAMETER, Memory.SEGMENT, Memory.NODE)}
         super().__init__({
-            "bus": In(MemoryBus(spec)), "rest": In(1), "token": In(token_shape(spec)),
-            "phase": In(phase_shape(fabric.fold)), "turn": Out(phase_shape(fabric.fold)),
+            "bus": In(MemoryBus(spec)), "buffer": In(range(BUFFERS_HI)), "rest": In(1),
+            "token": In(token_shape(spec)), "phase": In(phase_shape(fabric.fold)),
+            "turn": Out(phase_shape(fabric.fold)),
             "codes": Out(codes_shape(spec)), "shared": Out(shared_shape(spec)),
             "update": Out(update_shape(spec)),
         }, spec=spec)
@@ -134,7 +138,7 @@ class SharedRows(ArrayPart):
         """Return a row of a memory, while the array is at work; otherwise it is the bus's."""
         m.submodules[number.name.lower()] = store = self._stores[number]
         share_bus(m, self.bus, store.bus)
-        m.d.comb += [store.use.eq(~self.rest), store.row.eq(row)]
+        m.d.comb += [store.use.eq(~self.rest), store.row.eq(row), store.buffer.eq(self.buffer)]
         with m.If(self.bus.memory == number):
             m.d.comb += self.bus.read_data.eq(store.bus.read_data)
         return delayed(m, store.o, self._read_latency - store.latency)
@@ -201,7 +205,7 @@ class OscillatorArray(ArrayPart):
     registers : :py:`In(RegisterValues)`
         Settings, constant while anything is under way.
     bus : :py:`In(MemoryBus(spec))`
-        Access to the memories, while idle.
+        Access to the memories, while idle; to the other buffer at any time.
     clear : :py:`In(1)`
         Set the counters to zero.
     saturations : :py:`Out(32)`
@@ -330,7 +334,7 @@ class OscillatorArray(ArrayPart):
         lane = self._lanes[0]
         m.submodules.sequencer = sequencer = Sequencer(
             spec=self._spec, period=self.period, drain=lane.latency + self.lanes - 1,
-            lanes=self.lanes, fold=self._fabric.fold)
+            lanes=self.lanes, fold=self._fabric.fold, buffers=self._fabric.buffers)
         m.submodules.rows = rows = SharedRows(
             spec=self._spec, latency=lane.centre, wait=lane.wait, own_latency=lane.own_latency,
             fabric=self._fabric)
@@ -351,6 +355,7 @@ class OscillatorArray(ArrayPart):
             readout.clear.eq(self.clear),
             self.measured.eq(readout.measured),
             rows.rest.eq(sequencer.rest),
+            rows.buffer.eq(self.registers.buffer),
             rows.token.eq(sequencer.token),
             rows.phase.eq(sequencer.phase),
             working.eq(~sequencer.rest | self.job.valid | readout.busy),

@@ -45,13 +45,15 @@ class Planner(ArrayPart):
     ----------
     spec : ArraySpec
         Array.
+    buffers : int
+        Programs that it holds.
 
     Members
     -------
     bus : :py:`In(MemoryBus(spec))`
         Keeps a copy of the steps of every segment.
     registers : :py:`In(RegisterValues)`
-        Segments and stop step.
+        Segments, stop step and buffer.
     force : :py:`In(1)`
         The job evaluates forces.
     current : :py:`In(pass_shape(spec))`
@@ -72,24 +74,29 @@ class Planner(ArrayPart):
     following: data.View
     latency = 5
 
-    def __init__(self, *, spec: ArraySpec) -> None:
+    def __init__(self, *, spec: ArraySpec, buffers: int = 1) -> None:
+        self._buffers = buffers
         super().__init__({
             "bus": In(MemoryBus(spec)), "registers": In(RegisterValues), "force": In(1),
             "current": In(pass_shape(spec)), "following": Out(pass_shape(spec)),
         }, spec=spec)
 
+    def _place(self, buffer: Value, segment: Value) -> Value:
+        """Return where the steps of a segment are kept."""
+        return segment + Mux(buffer, self._spec.segments, 0) if self._buffers > 1 else segment
+
     def _read_steps(self, m: Module, segment: Value) -> Value:
         """Return the steps of a segment, a cycle later."""
         m.submodules.steps = steps = memory.Memory(
-            shape=STEPS_BITS, depth=self._spec.segments, init=[], attrs=UNCHECKED)
+            shape=STEPS_BITS, depth=self._buffers * self._spec.segments, init=[], attrs=UNCHECKED)
         write, read = steps.write_port(), steps.read_port()
         shape = memory_shape(self._spec, Memory.SEGMENT)
         row = data.View(shape, self.bus.write_data[:shape.size])
         m.d.comb += [
             write.en.eq(self.bus.write & (self.bus.memory == Memory.SEGMENT)),
-            write.addr.eq(self.bus.row),
+            write.addr.eq(self._place(self.bus.buffer, self.bus.row)),
             write.data.eq(row.steps),
-            read.addr.eq(segment),
+            read.addr.eq(self._place(self.registers.buffer, segment)),
         ]
         return read.data
 
@@ -131,13 +138,15 @@ class Sequencer(ArrayPart):
         Samples that a job may have.
     fold : int
         Cycles of a token.
+    buffers : int
+        Programs that the array holds.
 
     Members
     -------
     job : :py:`In(stream.Signature(job_shape(lanes)))`
         What to do next; `index` must name a segment where `force`.
     registers : :py:`In(RegisterValues)`
-        Segments and stop step, constant while a job runs.
+        Segments, stop step and buffer, constant while a job runs.
     bus : :py:`In(MemoryBus(spec))`
         Keeps a copy of the steps of every segment.
     seeded : :py:`In(1)`
@@ -177,12 +186,12 @@ class Sequencer(ArrayPart):
     phase: Signal
 
     def __init__(self, *, spec: ArraySpec, period: int, drain: int, lanes: int = 1,
-                 fold: int = 1) -> None:
+                 fold: int = 1, buffers: int = 1) -> None:
         least = max(fold * spec.nodes, Planner.latency + 2)     # the next row base takes one more
         if period < least or period % fold:
             raise ValueError(f"period must be a multiple of {fold}, at least {least}, "
                              f"not {period}")
-        self._period, self._drain, self._fold = period, drain, fold
+        self._period, self._drain, self._fold, self._buffers = period, drain, fold, buffers
         lane = Out(lane_shape(lanes))
         super().__init__({
             "job": In(stream.Signature(job_shape(lanes))), "registers": In(RegisterValues),
@@ -214,7 +223,7 @@ class Sequencer(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.planner = planner = Planner(spec=self._spec)
+        m.submodules.planner = planner = Planner(spec=self._spec, buffers=self._buffers)
         wiring.connect(m, wiring.flipped(self.bus), planner.bus)
         current, force = Signal(pass_shape(self._spec)), Signal()
         turns, ends = self._period // self._fold, self.phase == self._fold - 1

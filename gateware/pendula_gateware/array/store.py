@@ -7,7 +7,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from pendula.contract.memory import Memory, memory_layouts
+from pendula.contract.memory import BUFFERED, BUFFERS_HI, Memory, memory_layouts
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.fabric import GENERIC, LARGE, UNCHECKED, Fabric
 from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, row_shape
@@ -18,6 +18,9 @@ __all__ = ["RowStore"]
 
 class RowStore(wiring.Component):
     """Memory of rows, or of some of their fields, with one read port, lent to the bus at rest.
+
+    Where the fabric has two buffers and the memory is buffered, it is there twice, and the one that
+    the array does not use is always lent to the bus.
 
     Parameters
     ----------
@@ -39,6 +42,8 @@ class RowStore(wiring.Component):
         The array reads `row`, not the bus.
     row : :py:`In(range(rows))`
         Row that the array reads.
+    buffer : :py:`In(range(2))`
+        Buffer that the array reads. Constant while `use`, and `latency` cycles longer.
     o : :py:`Out(row_shape(layout))`
         Row read, `latency` cycles later.
 
@@ -51,6 +56,7 @@ class RowStore(wiring.Component):
     bus: MemoryBusInterface
     use: Signal
     row: Signal
+    buffer: Signal
     o: data.View
 
     def __init__(self, *, spec: ArraySpec, number: Memory,
@@ -61,9 +67,10 @@ class RowStore(wiring.Component):
         self._kept = data.StructLayout({
             name: field.shape for name, field in self._shape if fields is None or name in fields})
         self._large = fabric.is_large(layout.rows * self._kept.size)
+        self._buffers = fabric.buffers if number in BUFFERED else 1
         super().__init__({
             "bus": In(MemoryBus(spec)), "use": In(1), "row": In(range(layout.rows)),
-            "o": Out(self._shape),
+            "buffer": In(range(BUFFERS_HI)), "o": Out(self._shape),
         })
 
     @property
@@ -80,15 +87,21 @@ class RowStore(wiring.Component):
         """Return the number of the bank of a row."""
         return row[exact_log2(self._banks[0]):] if len(self._banks) > 1 else C(0)
 
-    def _build_bank(self, m: Module, number: int, row: Value, written: data.View) -> data.View:
+    def _is(self, value: Value, buffer: int) -> Value:
+        """Return whether a value names a buffer; any does where there is one."""
+        return value == buffer if self._buffers > 1 else C(1)
+
+    def _build_bank(self, m: Module, buffer: int, number: int, row: Value) -> data.View:
         """Return what a bank answers, `_kept_latency` cycles after it was asked."""
-        m.submodules[f"{LARGE if self._large else 'bank'}_{number}"] = bank = memory.Memory(
+        kind, place = LARGE if self._large else "bank", buffer * len(self._banks) + number
+        m.submodules[f"{kind}_{place}"] = bank = memory.Memory(
             shape=self._kept, depth=self._banks[number], init=[],
             attrs=UNCHECKED | ({"ram_style": "huge"} if self._large else {}))
         write, read = bank.write_port(), bank.read_port()
-        chosen = self._bank(self.bus.row) == number
+        written = data.View(self._shape, self.bus.write_data[:self._shape.size])
+        addressed = (self.bus.memory == self._number) & self._is(self.bus.buffer, buffer)
         m.d.comb += [
-            write.en.eq(self.bus.write & (self.bus.memory == self._number) & chosen),
+            write.en.eq(self.bus.write & addressed & (self._bank(self.bus.row) == number)),
             write.addr.eq(row),         # the bus's whenever it writes: one port serves both
             read.addr.eq(row),
             read.en.eq(~write.en),
@@ -96,16 +109,23 @@ class RowStore(wiring.Component):
         ]
         return delayed(m, read.data, self._registers)
 
-    def elaborate(self, platform):
-        m = Module()
-        row = Signal.like(self.row)
-        m.d.comb += row.eq(Mux(self.use, self.row, self.bus.row))
-        written = data.View(self._shape, self.bus.write_data[:self._shape.size])
-        kept = [self._build_bank(m, number, row, written) for number in range(len(self._banks))]
+    def _build_buffer(self, m: Module, buffer: int) -> data.View:
+        """Return the fields of a buffer's row, `latency` cycles after it was asked."""
+        row = Signal.like(self.row, name=f"row_{buffer}")
+        m.d.comb += row.eq(Mux(self.use & self._is(self.buffer, buffer), self.row, self.bus.row))
+        kept = [self._build_bank(m, buffer, number, row) for number in range(len(self._banks))]
         o = kept[0]
         if len(kept) > 1:
             o = Signal.like(o, reset_less=True)
             m.d.sync += o.eq(Array(kept)[delayed(m, self._bank(row), self._kept_latency)])
-        m.d.comb += [*(self.o[name].eq(o[name]) for name, _ in self._kept),
-                     self.bus.read_data.eq(self.o)]
+        return o
+
+    def elaborate(self, platform):
+        m = Module()
+        kept = [self._build_buffer(m, buffer) for buffer in range(self._buffers)]
+        seen = Signal(self._shape)
+        for port, buffer in ((self.o, self.buffer), (seen, self.bus.buffer)):
+            o = Array(kept)[buffer] if len(kept) > 1 else kept[0]
+            m.d.comb += [port[name].eq(o[name]) for name, _ in self._kept]
+        m.d.comb += self.bus.read_data.eq(seen)
         return m

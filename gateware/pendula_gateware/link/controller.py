@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from pendula.contract.memory import BUFFER_BIT, BUFFERED
 from pendula.contract.protocol import Hello, Opcode, Status
 from pendula.contract.registers import (
     REGISTER_BITS,
@@ -39,6 +40,9 @@ _COMMAND_BITS = get_register(RegisterName.JITTER_COMMAND).width
 
 class Controller(wiring.Component):
     """Execute requests one after another, each once the array and the jitter seeder are idle.
+
+    Where the fabric has two buffers, requests for memories of the buffer that the array does not
+    use are executed while it runs.
 
     Parameters
     ----------
@@ -121,6 +125,7 @@ class Controller(wiring.Component):
             capacity=self._spec.segments, lanes=self._hello.lanes)
         m.submodules.hello = hello = HelloPacket(hello=self._hello)
         m.submodules.responder = responder = Responder()
+        running = Signal()
         connect(m, flipped(self.i), parser.i)
         connect(m, parser.tail, port.tail)
         connect(m, port.bus, flipped(self.bus))
@@ -135,13 +140,44 @@ class Controller(wiring.Component):
             registers.frames_dropped.eq(self.frames_dropped), registers.measured.eq(self.measured),
             registers.jitter_status.eq(self.jitter.status),
             registers.jitter_bits.eq(self.jitter.bits), hello.jitter_seed.eq(self.jitter.seed),
-            self.busy.eq(parser.busy | self.jitter.busy),
+            self.busy.eq(parser.busy | self.jitter.busy | running),
         ]
-        self._distribute(m, parser.request.p, registers, port, runner)
-        self._serve(m, parser.request, registers, port, runner, responder.i)
+        self._distribute(m, parser.request.p, registers, port, runner, running)
+        self._serve(m, parser.request, registers, port, runner, responder.i, running)
         return m
 
-    def _distribute(self, m, request, registers, port, runner):
+    @property
+    def _overlaps(self) -> bool:
+        """Whether requests may follow a run before it ends."""
+        return self._fabric.buffers > 1
+
+    def _held(self, m, value, running):
+        """Return a value of a request; if others may follow a run, as it was when that began."""
+        if not self._overlaps:
+            return value
+        held = Signal.like(value)
+        with m.If(~running):
+            m.d.sync += held.eq(value)
+        return held
+
+    def _early(self, request, port, registers):
+        """Return whether a request need not wait for the array: it is for the other buffer."""
+        if not self._overlaps:
+            return C(0)
+        opcodes = Opcode.WRITE_MEMORY, Opcode.CHECKSUM, Opcode.READ_MEMORY
+        return (request.valid & ~request.p.bad_length & request.p.opcode.matches(*opcodes)
+                & port.memory[:BUFFER_BIT].matches(*BUFFERED)
+                & (port.memory[BUFFER_BIT] != registers.values.buffer))
+
+    def _due(self, m, response):
+        """Return whether to answer with a result: once there is one, if others could go first."""
+        if not self._overlaps:
+            return C(1)
+        offered = Signal()
+        m.d.sync += offered.eq(response.valid & ~response.ready)
+        return self.result.valid | offered
+
+    def _distribute(self, m, request, registers, port, runner, running):
         """Wire arguments; where two opcodes share a wire, the shorter arguments lead the longer."""
         address, value = unpack(Opcode.WRITE_REGISTER, request.arguments)
         memory, first_row, rows = unpack(Opcode.CHECKSUM, request.arguments)
@@ -149,18 +185,21 @@ class Controller(wiring.Component):
         m.d.comb += [
             registers.address.eq(address), registers.write_data.eq(value),
             port.memory.eq(memory), port.first.eq(first_row), port.rows.eq(rows),
-            runner.first.eq(first), runner.count.eq(count),
+            runner.run.eq(running), runner.first.eq(self._held(m, first, running)),
+            runner.count.eq(self._held(m, count, running)),
             runner.segments.eq(registers.values.segments),
             runner.alone.eq(registers.values.initial == InitialState.KEEP),
             runner.measure.eq((registers.values.readout & Readout.MEASURE).any()),
             runner.measurable.eq(self._measurable(registers.values)),
             runner.array_busy.eq(self.array_busy),
         ]
+        force = Signal()
         m.d.sync += [       # a cycle later, which is before either runs
             port.check.eq(request.opcode == Opcode.CHECKSUM),
             port.read.eq(request.opcode == Opcode.READ_MEMORY),
-            runner.force.eq(request.opcode == Opcode.FORCES),
+            force.eq(request.opcode == Opcode.FORCES),
         ]
+        m.d.comb += runner.force.eq(self._held(m, force, running))
 
     def _measurable(self, values: data.View) -> Value:
         """Return whether there are sums, and a list, bins and thinning as they may be."""
@@ -169,9 +208,13 @@ class Controller(wiring.Component):
         return ((values.measurements <= self._hello.sums) & (values.bin_bits <= BIN_BITS_HI)
                 & (values.thin != 0) & (values.thin <= RUN_SAMPLES_HI))
 
-    def _serve(self, m, request, registers, port, runner, response):
-        """Take a request, have it executed, and answer it."""
+    def _serve(self, m, request, registers, port, runner, response, running):
+        """Take a request, have it executed, and answer it.
+
+        A run takes its request with its last answer; where there are two buffers, at once.
+        """
         status, command = Signal(Status), Signal(_COMMAND_BITS)
+        sequence, due = self._held(m, request.p.sequence, running), self._due(m, response)
         m.d.comb += [response.p.sequence.eq(request.p.sequence), response.p.status.eq(status),
                      response.p.value.eq(registers.read_data)]
         with m.FSM() as fsm:
@@ -179,7 +222,7 @@ class Controller(wiring.Component):
                   m.If(request.valid & ~self.array_busy & ~self.jitter.busy)):
                 m.next = "DISPATCH"         # a cycle later, when the register has been read
             with m.State("DISPATCH"):
-                self._dispatch(m, request.p, registers, status, command)
+                self._dispatch(m, request.p, registers, status, command, running)
             with m.State("ANSWER"):
                 m.d.comb += [
                     response.valid.eq(1),
@@ -195,8 +238,12 @@ class Controller(wiring.Component):
             with m.State("END"):        # of its own, so that no path leads on to the parser
                 m.d.comb += request.ready.eq(1)
                 m.next = "WAIT"
+                if self._overlaps:
+                    with m.If(running):
+                        m.next = "ARRAY"
             self._serve_memory(m, port, response)
-            self._serve_array(m, runner, response)
+            self._serve_array(m, sequence, runner, response, running, due,
+                              self._early(request, port, registers))
         m.d.comb += registers.en.eq(fsm.ongoing("WAIT"))
 
     def _serve_memory(self, m, port, response):
@@ -210,21 +257,25 @@ class Controller(wiring.Component):
             with m.If(response.ready):
                 m.next = "END"
 
-    def _serve_array(self, m, runner, response):
-        """Answer with each result of the array, and with how it ended."""
+    def _serve_array(self, m, sequence, runner, response, running, due, early):
+        """Answer with each result of the array, and how it ended; let early requests between."""
         with m.State("ARRAY"):
-            m.d.comb += runner.run.eq(1)
+            m.d.comb += response.p.sequence.eq(sequence)
+            with m.If(early & (~response.valid | response.ready)):
+                m.next = "DISPATCH"
             with m.If(runner.done):
                 m.d.comb += [response.valid.eq(1), response.p.status.eq(runner.status)]
                 with m.If(response.ready):
-                    m.next = "END"
+                    m.d.sync += running.eq(0)
+                    m.next = "WAIT" if self._overlaps else "END"
             with m.Else():
                 m.d.comb += [
-                    response.valid.eq(runner.index.valid), response.p.status.eq(Status.DATA),
+                    response.valid.eq(runner.index.valid & due),
+                    response.p.status.eq(Status.DATA),
                     response.p.has_value.eq(1), response.p.value.eq(runner.index.p),
                     response.p.tail.eq(Tail.RESULT), runner.index.ready.eq(response.ready)]
 
-    def _dispatch(self, m, request, registers, status, command):
+    def _dispatch(self, m, request, registers, status, command, running):
         """Prepare an answer, or leave it to the memory port or the runner."""
         m.d.sync += [status.eq(Status.OK), command.eq(0)]
         m.next = "ANSWER"
@@ -243,6 +294,7 @@ class Controller(wiring.Component):
             with m.Case(Opcode.WRITE_MEMORY, Opcode.CHECKSUM, Opcode.READ_MEMORY):
                 m.next = "MEMORY"
             with m.Case(Opcode.RUN, Opcode.FORCES):
-                m.next = "ARRAY"
+                m.d.sync += running.eq(1)
+                m.next = "END" if self._overlaps else "ARRAY"
             with m.Default():
                 m.d.sync += status.eq(Status.BAD_OPCODE)

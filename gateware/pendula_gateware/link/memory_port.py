@@ -6,7 +6,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from pendula.contract.memory import memory_layouts
+from pendula.contract.memory import BUFFER_BIT, BUFFERED, memory_layouts
 from pendula.contract.protocol import CRC_BYTES, Status
 from pendula.contract.spec import ArraySpec
 from pendula_gateware.fabric import GENERIC, Fabric
@@ -58,7 +58,7 @@ class MemoryPort(wiring.Component):
     read : :py:`In(1)`
         READ_MEMORY rather than WRITE_MEMORY.
     memory : :py:`In(8)`
-        Number of the memory.
+        Number of the memory, and of its buffer where there are two.
     first, rows : :py:`In(32)`
         First row; number of rows for CHECKSUM and READ_MEMORY.
     tail : :py:`In(PacketStream)`
@@ -125,17 +125,19 @@ class MemoryPort(wiring.Component):
         row, exists, fits = Signal.like(limit), Signal(), Signal()
         place = Signal(range(max(row_bytes, MEMORY_READ_LATENCY + 1)))
         last_place, known = Signal.like(place), Signal()
-        with m.Switch(self.memory):
+        number, buffer = self.memory[:BUFFER_BIT], self.memory[BUFFER_BIT]
+        with m.Switch(number):
             for memory, layout in layouts.items():
+                twice = self._fabric.buffers > 1 and memory in BUFFERED
                 with m.Case(memory):
                     m.d.comb += [limit.eq(layout.rows), last_place.eq(layout.row_bytes - 1),
-                                 known.eq(1)]
+                                 known.eq(1 if twice else ~buffer)]
         bits = len(row)
         end = registered(m, self.first[:bits] + self.rows[:bits])
         near = known & ~self.first[bits:].any()
         m.d.sync += [exists.eq(near & (row < limit)),
                      fits.eq(near & ~self.rows[bits:].any() & (end <= limit))]
-        m.d.comb += [self.bus.memory.eq(self.memory), self.bus.row.eq(row)]
+        m.d.comb += [self.bus.memory.eq(number), self.bus.buffer.eq(buffer), self.bus.row.eq(row)]
         return _Cursor(row=row, place=place, exists=exists, fits=fits,
                        complete=place == last_place, last=row + 1 == end)
 
@@ -174,7 +176,8 @@ class MemoryPort(wiring.Component):
             with m.If(self.tail.valid):
                 m.d.sync += [word.eq(word >> Byte.width), ended.eq(self.tail.p.last),
                              cursor.place.eq(Mux(cursor.complete, 0, cursor.place + 1))]
-                with m.Switch(self.memory):     # the first byte of a row arrives at its low end
+                # The first byte of a row arrives at its low end.
+                with m.Switch(self.memory[:BUFFER_BIT]):
                     for memory, layout in memory_layouts(self._spec, self._sums).items():
                         with m.Case(memory):
                             m.d.sync += word.word_select(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pendula.contract.memory import BUFFERS_HI
 from pendula.contract.statistics import SUMS_HI
 from pendula.errors import MissingExtraError
 
@@ -57,6 +58,9 @@ _DESIGN_OPTIONS = (
                  show_default=True, help="Sums of the statistics on the chip ('pendula moments')."),
     click.option("--fold", type=click.IntRange(1), metavar="F", default=1, show_default=True,
                  help="Cycles that a lane takes for a node: a multiplier serves F neighbours."),
+    click.option("--buffers", type=click.IntRange(1, BUFFERS_HI), metavar="B", default=1,
+                 show_default=True,
+                 help="Programs held: with 2, the next is taken in while samples are drawn."),
     click.option("--jitter", is_flag=True,
                  help="Add a jitter seeder ('pendula sample --seed jitter')."),
 )
@@ -92,6 +96,7 @@ def summarise(report: Mapping[str, Any]) -> dict[str, Any]:
         "cycles_per_sample", "samples_per_s", "link_samples_per_s", "node_updates_per_s",
         "edge_updates_per_s")}
     plain = {name: report[name] for name in (
-        "board", "part", "model", "lanes", "fold", "limit", "build_id", "baud_hz", "seed", "output")
+        "board", "part", "model", "lanes", "fold", "buffers", "limit", "build_id", "baud_hz",
+        "seed", "output")
         if name in report}
     return plain | resources | clocks | rates

@@ -1,9 +1,20 @@
+from dataclasses import replace
 from random import Random
+
+import pytest
 
 from gateware.traffic import BUILD_ID, small_spec
 from pendula.contract import CONTRACT_ID
+from pendula.contract.memory import (
+    BUFFER_BIT,
+    BUFFERED,
+    Memory,
+    memory_layouts,
+    memory_number,
+)
 from pendula.contract.protocol import Hello, Opcode, Status, encode_request
 from pendula.contract.registers import RegisterName
+from pendula_gateware.fabric import GENERIC
 from pendula_gateware.link.controller import Controller
 from streams import get, get_packet, put_packet, simulate
 
@@ -154,3 +165,128 @@ def test_jobs_run_ahead_while_a_result_is_sent():
         assert await get_packet(ctx, dut.o) == bytes((3, Status.OK))
 
     simulate(dut, bench, array, sink)
+
+
+def rows_of(memory, count):
+    return bytes(range(1, count * memory_layouts(SPEC)[memory].row_bytes + 1))
+
+
+BUFFERED_ROWS = [(memory, rows_of(memory, 2)) for memory in BUFFERED]
+
+
+def test_the_other_buffer_is_written_and_checked_while_results_are_awaited():
+    """And each answer has the number of its own request, before and after."""
+    dut = Controller(spec=SPEC, hello=HELLO, fabric=replace(GENERIC, buffers=2))
+    written, answered = [], []
+
+    async def watch(ctx):
+        while True:
+            *_, write, memory, buffer, row = await ctx.tick().sample(
+                dut.bus.write, dut.bus.memory, dut.bus.buffer, dut.bus.row)
+            if write:
+                written.append((memory, buffer, row))
+
+    async def bench(ctx):
+        await put_packet(ctx, dut.i, content(3, Opcode.RUN, 10, 2))
+        await get(ctx, dut.job, 2)
+        for sequence, (memory, tail) in enumerate(BUFFERED_ROWS, start=4):
+            await put_packet(ctx, dut.i, content(
+                sequence, Opcode.WRITE_MEMORY, memory_number(memory, 1), 0, tail=tail))
+            assert await get_packet(ctx, dut.o) == bytes((sequence, Status.OK))
+        for asked in (Opcode.CHECKSUM, Opcode.READ_MEMORY):
+            answer = await ask(ctx, dut, 9, asked, memory_number(Memory.SEGMENT, 1), 0, 1)
+            assert answer[:2] == bytes((9, Status.OK))
+            assert len(answer) > 2
+        answered.append(True)
+        for k in range(2):
+            index = (10 + k).to_bytes(4, "little")
+            assert await get_packet(ctx, dut.o) == bytes((3, Status.DATA)) + index + bytes((k, 7))
+        assert await get_packet(ctx, dut.o) == bytes((3, Status.OK))
+        assert (await ask(ctx, dut, 5, Opcode.HELLO))[:2] == bytes((5, Status.OK))
+        await ctx.tick()
+        assert not ctx.get(dut.busy)
+
+    async def results(ctx):
+        while not answered:
+            await ctx.tick()
+        for k in range(2):
+            await put_packet(ctx, dut.result, bytes((k, 7)))
+
+    simulate(dut, bench, results, checks=[watch])
+    assert written == [(memory, 1, row) for memory in BUFFERED for row in range(2)]
+
+
+WAITING = {
+    "of the buffer in use": (Opcode.WRITE_MEMORY, memory_number(Memory.NODE, 0), 0),
+    "of no buffer": (Opcode.WRITE_MEMORY, Memory.TABLE, 0),
+    "a register": (Opcode.WRITE_REGISTER, RegisterName.SEED_LO, 5),
+    "a run": (Opcode.RUN, 20, 1),
+    "nothing known": (Opcode.READ_MEMORY, 1 << BUFFER_BIT | Memory.TABLE, 0, 1),
+}
+
+
+@pytest.mark.parametrize("buffers", [1, 2])
+@pytest.mark.parametrize("request_of", WAITING.values(), ids=WAITING)
+def test_other_requests_wait_for_the_run(request_of, buffers):
+    hello = replace(HELLO, buffers=buffers)
+    dut = Controller(spec=SPEC, hello=hello, fabric=replace(GENERIC, buffers=buffers))
+    opcode, *arguments = request_of
+    tail = rows_of(arguments[0], 1) if opcode == Opcode.WRITE_MEMORY else b""
+    runs, waited = 1 + (opcode == Opcode.RUN), []
+
+    async def bench(ctx):
+        await put_packet(ctx, dut.i, content(3, Opcode.RUN, 10, 1))
+        await put_packet(ctx, dut.i, content(4, opcode, *arguments, tail=tail))
+
+    async def results(ctx):
+        for _ in range(100):        # nothing comes of it
+            await ctx.tick()
+            assert not ctx.get(dut.bus.write | dut.job.valid & (dut.job.p.index == 20))
+            assert ctx.get(dut.registers.seed_lo) == 0
+        waited.append(True)
+        for _ in range(runs):
+            await put_packet(ctx, dut.result, bytes((7,)))
+
+    async def sink(ctx):
+        assert (await get_packet(ctx, dut.o))[:2] == bytes((3, Status.DATA))
+        assert await get_packet(ctx, dut.o) == bytes((3, Status.OK))
+        assert waited
+        assert (await get_packet(ctx, dut.o))[:1] == bytes((4,))
+
+    async def jobs(ctx):
+        await get(ctx, dut.job, runs)
+
+    simulate(dut, bench, jobs, results, sink)
+
+
+def test_early_requests_go_between_answers_that_are_sent_slowly():
+    """No answer is torn or lost, whatever is ready when."""
+    dut = Controller(spec=SPEC, hello=replace(HELLO, buffers=2),
+                     fabric=replace(GENERIC, buffers=2))
+    samples, writes = 12, 9
+    tail = rows_of(Memory.PARAMETER, 1)
+
+    async def requests(ctx):
+        await put_packet(ctx, dut.i, content(100, Opcode.RUN, 0, samples))
+        for sequence in range(writes):
+            await put_packet(ctx, dut.i, content(
+                sequence, Opcode.WRITE_MEMORY, memory_number(Memory.PARAMETER, 1), sequence,
+                tail=tail), Random(sequence), 0.6)
+
+    async def jobs(ctx):
+        await get(ctx, dut.job, samples)
+
+    async def results(ctx):
+        for k in range(samples):
+            await put_packet(ctx, dut.result, bytes((k,)) * 9, Random(k), 0.2)
+
+    async def sink(ctx):
+        found = [await get_packet(ctx, dut.o, Random(k), 0.4) for k in range(samples + writes + 1)]
+        runs = [answer for answer in found if answer[0] == 100]
+        others = [answer for answer in found if answer[0] != 100]
+        assert runs == [bytes((100, Status.DATA)) + k.to_bytes(4, "little") + bytes((k,)) * 9
+                        for k in range(samples)] + [bytes((100, Status.OK))]
+        assert [answer[0] for answer in others] == [*range(writes)]
+        assert found.index(others[0]) < found.index(runs[-1]) - 1      # they did go between
+
+    simulate(dut, requests, jobs, results, sink)
