@@ -31,7 +31,7 @@ class DamagingEngine(ResponderEngine):
 
     def __init__(self) -> None:
         super().__init__(SPEC)
-        self._rng = Random(3)
+        self._rng = Random(5)
 
     def exchange(self, data: bytes, max_cycles: int) -> Exchange:
         result = super().exchange(data, max_cycles)

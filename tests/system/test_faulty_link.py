@@ -18,6 +18,7 @@ from pendula.link.link_device import LinkDevice
 from pendula.link.transport import AbstractTransport
 from pendula.program import random_program
 from pendula_sim.build import build_library
+from pendula_sim.design import PLAIN, Options
 from pendula_sim.engine import SimulatorTransport
 from pendula_sim.verilator import VerilatorEngine
 
@@ -94,9 +95,9 @@ class NoisyDevice(LinkDevice):
     """The Verilated gateware behind such a link."""
 
     def __init__(self, seed: int, probability: float,
-                 link: type[NoisyTransport] = NoisyTransport) -> None:
+                 link: type[NoisyTransport] = NoisyTransport, options: Options = PLAIN) -> None:
         super().__init__("noisy://")
-        simulator = SimulatorTransport(VerilatorEngine(build_library(SPEC)))
+        simulator = SimulatorTransport(VerilatorEngine(build_library(SPEC, options)))
         self.transport = link(simulator, Random(seed), probability)
 
     def _connect(self, spec: ArraySpec | None) -> Client:

@@ -1,8 +1,8 @@
 """The host's side of the link: requests, answers, repeats.
 
-One request is under way at a time. Every attempt has a fresh sequence number, and answers with
-another one are ignored; since bytes arrive in order, an answer that came late is over before the
-next request is answered, and 256 numbers are enough.
+One request is under way at a time, and beside a RUN one errand. Every attempt has a fresh sequence
+number, and answers with another one are ignored; since bytes arrive in order, an answer that came
+late is over before the next request is answered, and 256 numbers are enough.
 """
 
 import struct
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
-from pendula.contract.memory import Memory
 from pendula.contract.protocol import (
     ARGUMENTS,
     HEADER_BYTES,
@@ -30,7 +29,7 @@ from pendula.device import Health
 from pendula.errors import DeviceError, LinkError, SilentLinkError
 from pendula.link.transport import AbstractTransport
 
-__all__ = ["ATTEMPTS", "Client", "RunCounters"]
+__all__ = ["ATTEMPTS", "Client", "Errand", "RunCounters", "errands"]
 
 ATTEMPTS = 8                 # of one request, before the link is given up
 _NOISE_BYTES = 1 << 20       # bytes without a sound answer, before an attempt is given up
@@ -78,6 +77,25 @@ class RunCounters:
     cycles: int
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Rows to write while the device draws samples: one WRITE_MEMORY.
+
+    Parameters
+    ----------
+    number : int
+        Number of the memory on the link.
+    row : int
+        First row.
+    tail : bytes
+        Bytes of the rows.
+    """
+
+    number: int
+    row: int
+    tail: bytes
+
+
 class Client:
     """Requests to one device.
 
@@ -105,6 +123,8 @@ class Client:
         self._sequence = 0
         self._partial = b""
         self._frames: deque[bytes] = deque()        # that came, and are not yet looked at
+        self._errands: deque[Errand] = deque()      # the first may be under way
+        self._errand_sequence: int | None = None    # of the one that is
 
     def close(self) -> None:
         """Close the transport."""
@@ -118,6 +138,40 @@ class Client:
         self._transport = transport
         self._partial = b""
         self._frames.clear()
+        self.send_on_errands(())
+
+    # Errands
+
+    def send_on_errands(self, errands: Iterable[Errand]) -> None:
+        """Have rows written beside the runs to come, in place of what is left of other errands.
+
+        Only for memories that the device executes requests for while it draws.
+        """
+        self._errands = deque(errands)
+        self._errand_sequence = None
+
+    def finish_errands(self) -> None:
+        """Write the rows that no run was long enough for."""
+        while self._errands:
+            errand = self._errands[0]
+            self._write_rows(errand)
+            self._errands.popleft()
+        self._errand_sequence = None
+
+    def _go_on(self) -> None:
+        """Send the next errand; again, if it is not known what came of it."""
+        self._errand_sequence = None
+        if self._errands:
+            errand = self._errands[0]
+            self._errand_sequence = self._send(
+                Opcode.WRITE_MEMORY, errand.number, errand.row, tail=errand.tail)
+
+    def _return(self, status: int) -> None:
+        """Note how the errand under way was answered; one that was refused is left to the end."""
+        self._errand_sequence = None
+        if status == Status.OK:
+            self._errands.popleft()
+            self._go_on()
 
     # Requests
 
@@ -140,28 +194,28 @@ class Client:
         """Write a register, given as an unsigned 32-bit number."""
         self._request(Opcode.WRITE_REGISTER, name, value)
 
-    def write_memory(self, memory: Memory, rows: Iterable[bytes]) -> None:
+    def write_memory(self, number: int, rows: Iterable[bytes]) -> None:
         """Write rows of equal length from row 0 up, as many to a request as fit."""
-        rows = list(rows)
-        room = MAX_REQUEST_BYTES - HEADER_BYTES - struct.calcsize(ARGUMENTS[Opcode.WRITE_MEMORY])
-        chunk = room // len(rows[0])
-        for row in range(0, len(rows), chunk):
-            tail = b"".join(rows[row:row + chunk])
-            self._request(Opcode.WRITE_MEMORY, memory, row, tail=tail, cycles=len(tail))
+        for errand in errands(number, rows):
+            self._write_rows(errand)
 
-    def checksum(self, memory: Memory, rows: int, row_bytes: int) -> int:
+    def _write_rows(self, errand: Errand) -> None:
+        self._request(Opcode.WRITE_MEMORY, errand.number, errand.row, tail=errand.tail,
+                      cycles=len(errand.tail))
+
+    def checksum(self, number: int, rows: int, row_bytes: int) -> int:
         """Return the CRC-32 of the bytes of the rows from 0 up."""
-        body = self._request(Opcode.CHECKSUM, memory, 0, rows, cycles=rows * (row_bytes + 8))
+        body = self._request(Opcode.CHECKSUM, number, 0, rows, cycles=rows * (row_bytes + 8))
         return struct.unpack(RESPONSE_BODY[Opcode.CHECKSUM], body)[0]
 
-    def read_memory(self, memory: Memory, rows: int, row_bytes: int) -> bytes:
+    def read_memory(self, number: int, rows: int, row_bytes: int) -> bytes:
         """Return the bytes of the rows from 0 up."""
         chunk = max(1, _READ_BYTES // row_bytes)
         parts = []
         for row in range(0, rows, chunk):
             count = min(chunk, rows - row)
             parts.append(self._request(
-                Opcode.READ_MEMORY, memory, row, count, body_bytes=count * row_bytes,
+                Opcode.READ_MEMORY, number, row, count, body_bytes=count * row_bytes,
                 cycles=count * (2 * row_bytes + 8)))
         return b"".join(parts)
 
@@ -315,13 +369,18 @@ class Client:
         self._sequence = (self._sequence + 1) & 0xFF
         packet = encode_request(self._sequence, opcode, *arguments, tail=tail)
         self._transport.write(cobs.encode(packet) + b"\0")
-        return self._sequence
+        sequence = self._sequence
+        if opcode is Opcode.RUN:
+            self._go_on()
+        return sequence
 
     def _answers(self, sequence: int, cycles: int, tally: _Tally) -> Iterator[tuple[int, bytes]]:
         """Yield status and body of the sound answers to one attempt until the link is silent."""
         for found, status, body in self._sound_answers(cycles, tally, sequence):
             if found == sequence:
                 yield status, body
+            elif found == self._errand_sequence:
+                self._return(status)
             else:
                 tally.foreign += 1
 
@@ -356,6 +415,15 @@ class Client:
         return SilentLinkError(
             f"device gave no sound answer to {opcode.name} in {attempts} attempts: {tally}. "
             "Check the cable, the clock rate and that it is a Pendula")
+
+
+def errands(number: int, rows: Iterable[bytes]) -> Iterator[Errand]:
+    """Yield what writes rows of equal length from row 0 up, as many to a request as fit."""
+    rows = list(rows)
+    room = MAX_REQUEST_BYTES - HEADER_BYTES - struct.calcsize(ARGUMENTS[Opcode.WRITE_MEMORY])
+    chunk = room // len(rows[0])
+    for row in range(0, len(rows), chunk):
+        yield Errand(number, row, b"".join(rows[row:row + chunk]))
 
 
 def _decode_frame(frame: bytes) -> tuple[int, int, bytes] | None:

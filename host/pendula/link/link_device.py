@@ -12,7 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pendula.contract import CONTRACT_ID, PHYSICS, jitter
-from pendula.contract.memory import Memory, memory_layouts
+from pendula.contract.memory import (
+    BUFFER_BIT,
+    BUFFERED,
+    Memory,
+    memory_layouts,
+    memory_number,
+)
 from pendula.contract.protocol import Hello, force_bytes, state_bytes
 from pendula.contract.registers import (
     REGISTER_BITS,
@@ -33,7 +39,7 @@ from pendula.errors import (
     StatisticsError,
 )
 from pendula.images import measurement_image, node_image, program_images
-from pendula.link.client import ATTEMPTS, Client, RunCounters
+from pendula.link.client import ATTEMPTS, Client, RunCounters, errands
 from pendula.link.recording import Recorder
 from pendula.link.transport import AbstractTransport
 from pendula.moments import Moments, MomentsRequest, Plan, plan_measurements
@@ -42,6 +48,8 @@ from pendula.program import IntArray, Program
 __all__ = ["LinkDevice", "decode_signed"]
 
 T = TypeVar("T")
+Rows = npt.NDArray[np.uint8]
+Images = Mapping[Memory, Rows]
 
 _REGISTER = (1 << REGISTER_BITS) - 1
 _RUN_BYTES = 1 << 18        # answers to one RUN: what a repeat costs at most
@@ -77,7 +85,10 @@ class LinkDevice(AbstractDevice):
         self._client: Client | None = None
         self._frames_dropped = 0                        # before this device was opened
         self._registers: dict[RegisterName, int] = {}   # known to be on the device
-        self._rows: dict[Memory, npt.NDArray[np.uint8]] = {}    # beside the program, likewise
+        self._rows: dict[int, npt.NDArray[np.uint8]] = {}   # likewise, by number of the memory
+        self._buffers = 1                               # programs that it holds
+        self._buffer = 0                                # that its runs read
+        self._expected: Program | None = None           # to be loaded next
         self._sums = 0                                  # of its statistics
         self._lanes = 1                                 # samples that it draws side by side
         self._recorder: Recorder | None = None
@@ -136,10 +147,9 @@ class LinkDevice(AbstractDevice):
     def _restore(self) -> None:
         """Compare what the device holds with what it should, and write what it has lost."""
         client = self.client
-        images = program_images(self._program) if self._program else {}
-        for memory, rows in {**images, **self._rows}.items():
-            if client.checksum(memory, *rows.shape) != zlib.crc32(rows.tobytes()):
-                _write_verified(client, memory, rows)
+        for number, rows in self._rows.items():
+            if not _is_held(client, number, rows):
+                _write_verified(client, number, rows)
         expected, self._registers = self._registers, {}
         try:
             self._registers = {name: raw for name, raw in expected.items()
@@ -238,10 +248,17 @@ class LinkDevice(AbstractDevice):
         client, hello = self._attach(program.spec)
         with self.times.measure("load"):
             _check_hello(hello, program)
-            self._lanes, self._sums = hello.lanes, hello.sums
-            for memory, rows in program_images(program).items():
-                _write_verified(client, memory, rows)
+            self._lanes, self._sums, self._buffers = hello.lanes, hello.sums, hello.buffers
+            images = program_images(program)
+            if self._expected and program.digest == self._expected.digest:
+                client.finish_errands()
+            client.send_on_errands(())
+            self._expected = None
+            self._buffer = self._choose_buffer(images)
+            for memory, rows in images.items():
+                self._write_rows(memory, rows, confirm=True)
             self._set_registers({
+                RegisterName.BUFFER: self._buffer,
                 RegisterName.INITIAL: program.initial,
                 RegisterName.INITIAL_GAIN: program.initial_gain,
                 RegisterName.SEGMENTS: program.segments,
@@ -249,6 +266,34 @@ class LinkDevice(AbstractDevice):
                 RegisterName.PIXEL_OFFSET: program.pixel_offset,
                 RegisterName.JITTER_COMMAND: _MARK,
             })
+
+    def _choose_buffer(self, images: Images) -> int:
+        """Return the buffer that has a program's parameters, else one that is not in use."""
+        rows = images[Memory.PARAMETER]
+        for buffer in range(self._buffers):
+            held = self._rows.get(memory_number(Memory.PARAMETER, buffer))
+            if held is not None and np.array_equal(rows, held):
+                return buffer
+        return (self._buffer + 1) % self._buffers
+
+    def expect(self, program: Program) -> None:
+        """Have a program taken in beside the next runs, if it fits the array and a buffer is free.
+
+        Not beside a chain (initial state KEEP). :meth:`load` finds out what the device holds.
+        """
+        images, loaded = program_images(program), self.program
+        free = self._choose_buffer(images)
+        if (free == self._buffer or program.spec.digest != loaded.spec.digest
+                or loaded.initial is InitialState.KEEP):
+            return
+        self._expected = program
+        ahead = {memory_number(memory, free): rows
+                 for memory, rows in images.items() if memory in BUFFERED}
+        left = {number: rows for number, rows in ahead.items()
+                if number not in self._rows or not np.array_equal(rows, self._rows[number])}
+        self._rows |= left
+        self.client.send_on_errands(errand for number, rows in left.items()
+                                    for errand in errands(number, list(map(bytes, rows))))
 
     def _check_mark(self) -> None:
         """Notice a device that was reset, and so has an empty program, while its port stayed open.
@@ -270,12 +315,14 @@ class LinkDevice(AbstractDevice):
         self._write_rows(Memory.NODE, node_image(program.spec, nodes.uploaded, nodes.clamped,
                                                  program.visible))
 
-    def _write_rows(self, memory: Memory, rows: npt.NDArray[np.uint8]) -> None:
-        """Write rows that differ from those that the device holds."""
-        held = self._rows.pop(memory, None)
-        if held is None or not np.array_equal(rows, held):
-            _write_verified(self.client, memory, rows)
-        self._rows[memory] = rows
+    def _write_rows(self, memory: Memory, rows: Rows, *, confirm: bool = False) -> None:
+        """Write rows that differ from those that the device holds, or if a checksum says so."""
+        number = memory_number(memory, self._buffer)
+        held = self._rows.pop(number, None)
+        if (held is None or not np.array_equal(rows, held)
+                or (confirm and not _is_held(self.client, number, rows))):
+            _write_verified(self.client, number, rows)
+        self._rows[number] = rows
 
     def _set_registers(self, values: Mapping[RegisterName, int]) -> None:
         """Write the registers that differ, and read them back."""
@@ -465,10 +512,16 @@ def _describe_array(hello: Hello) -> str:
     return f"{hello.spec_id.hex()} ({physics}, N = {hello.nodes}, K = {hello.degree})"
 
 
-def _write_verified(client: Client, memory: Memory, rows: npt.NDArray[np.uint8]) -> None:
+def _is_held(client: Client, number: int, rows: Rows) -> bool:
+    """Return whether the CRC-32 of a memory's rows is that of an image."""
+    return client.checksum(number, *rows.shape) == zlib.crc32(rows.tobytes())
+
+
+def _write_verified(client: Client, number: int, rows: Rows) -> None:
     """Write an image from row 0 up and compare its CRC-32."""
-    client.write_memory(memory, [row.tobytes() for row in rows])
-    expected, found = zlib.crc32(rows.tobytes()), client.checksum(memory, *rows.shape)
+    client.write_memory(number, [row.tobytes() for row in rows])
+    expected, found = zlib.crc32(rows.tobytes()), client.checksum(number, *rows.shape)
     if found != expected:
-        raise LinkError(f"checksum of the {memory.name} memory must be {expected:#010x}, not "
+        name = Memory(number % (1 << BUFFER_BIT)).name
+        raise LinkError(f"checksum of the {name} memory must be {expected:#010x}, not "
                         f"{found:#010x}: the device is defective or no Pendula")
