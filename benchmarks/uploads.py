@@ -1,19 +1,23 @@
-"""What an upload costs beside the run after it: the shipped models, through the link.
+"""What uploads cost where programs follow one another: one buffer against two, on a board's link.
 
-    python benchmarks/uploads.py [MODEL ...] [-n SAMPLES]
+    python benchmarks/uploads.py [MODEL ...] [-n SAMPLES ...] [-p PROGRAMS]
 
-Bytes are those of both directions, with frames and answers; a board moves them at 3 Mbaud, ten bits
-a byte, and both directions at once. Its array runs at 50 MHz. Seconds of `verilator://` are those
-of one core.
+The Verilated gateware of each model's array, one lane, behind a link that moves a byte each way in
+the time of a UART with 3 Mbaud, while the array runs at 50 MHz; the host takes no time. Programs
+are the model with other codes each time. Printed are milliseconds of the device a program: for its
+upload, and for its upload and samples.
 """
 
 import argparse
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from pendula import modelfile
 from pendula.contract.spec import ArraySpec
 from pendula.contract.uart import FRAME_BITS
+from pendula.device import SampleRequest
 from pendula.link.engine import AbstractEngine, Exchange
 from pendula.program import Program
 from pendula_sim.build import build_library
@@ -21,72 +25,86 @@ from pendula_sim.devices import SimulatedDevice
 from pendula_sim.verilator import VerilatorEngine
 
 BAUD_HZ, CLOCK_HZ = 3_000_000, 50_000_000
+BYTE_CYCLES = round(CLOCK_HZ * FRAME_BITS / BAUD_HZ)
 
 
-class Counter(AbstractEngine):
-    """An engine that counts what passes through it."""
+class PacedEngine(AbstractEngine):
+    """A device behind a link that moves one byte each way in so many cycles; it counts them."""
 
     slice_cycles = VerilatorEngine.slice_cycles
 
     def __init__(self, engine: AbstractEngine) -> None:
         self._engine = engine
-        self.sent = self.received = self.cycles = self.requests = 0
+        self._sent = b""            # by the device, and still on its way
+        self.cycles = 0
 
     def exchange(self, data: bytes, max_cycles: int) -> Exchange:
-        result = self._engine.exchange(data, max_cycles)
-        self.requests += data[:result.consumed].count(0)
-        self.sent += result.consumed
-        self.received += len(result.output)
-        self.cycles += result.cycles
-        return result
+        output, consumed, cycles, idle = b"", 0, 0, False
+        while cycles < max_cycles and not idle:
+            result = self._engine.exchange(data[consumed:consumed + 1], BYTE_CYCLES)
+            consumed += result.consumed
+            self._sent += result.output
+            output, self._sent = output + self._sent[:1], self._sent[1:]
+            cycles += BYTE_CYCLES
+            idle = result.idle and consumed == len(data) and not self._sent
+        self.cycles += cycles
+        return Exchange(consumed, output, cycles, idle)
 
     def close(self) -> None:
         self._engine.close()
 
 
-class CountedDevice(SimulatedDevice):
-    counter: Counter
+class PacedDevice(SimulatedDevice):
+    """A simulator behind such a link."""
+
+    engine: PacedEngine
 
     def _start(self, spec: ArraySpec) -> AbstractEngine:
-        self.counter = Counter(VerilatorEngine(build_library(spec, self._options)))
-        return self.counter
+        self.engine = PacedEngine(VerilatorEngine(build_library(spec, self._options)))
+        return self.engine
 
 
-def counted(device: CountedDevice, action: Callable[[], object]) -> tuple[float, dict[str, int]]:
-    """Do something; return processor seconds and what passed through the engine."""
-    names = ("sent", "received", "cycles", "requests")
-    before = {name: getattr(device.counter, name) for name in names}
-    start = time.process_time()
-    action()
-    seconds = time.process_time() - start
-    return seconds, {name: getattr(device.counter, name) - before[name] for name in names}
+def changed(program: Program, count: int) -> Iterator[Program]:
+    """Yield programs with other codes of the same couplings."""
+    rng = np.random.default_rng(1)
+    for _ in range(count):
+        yield replace(program, codes=program.codes * rng.choice([-1, 1], program.codes.shape),
+                      unrounded={})
 
 
-def show(name: str, program: Program, samples: int) -> None:
-    with CountedDevice("verilator://") as device:
+def per_program_ms(program: Program, buffers: int, count: int, samples: int) -> float:
+    """Return what a program and its samples take, after a first one."""
+    request = SampleRequest(count=samples, seed=1, pixels=True)
+    jobs = [(each, request) for each in changed(program, count + 1)]
+    with PacedDevice(f"verilator://?buffers={buffers}", buffers=str(buffers)) as device:
+        begun = [device.engine.cycles for _ in device.sample_each(jobs)]
+    return (begun[-1] - begun[0]) / count / CLOCK_HZ * 1e3
+
+
+def run_ms(program: Program, samples: int) -> float:
+    """Return what the samples alone take."""
+    with PacedDevice("verilator://") as device:
         device.load(program)
-        load_s, load = counted(device, lambda: device.load(program))
-        run_s, run = counted(device, lambda: device.sample(samples, seed=1, pixels=True))
-    wire = {part: max(count["sent"], count["received"]) * FRAME_BITS / BAUD_HZ
-            for part, count in (("load", load), ("run", run))}
-    board_run_s = max(wire["run"], run["cycles"] / CLOCK_HZ)
-    print(f"{name:12} N = {program.spec.nodes:4}, {program.segments:2} segments, "
-          f"{program.total_steps:4} steps | upload {load['sent']:7} bytes, "
-          f"{load['requests']:3} requests | verilator: upload {load_s:6.3f} s, "
-          f"{samples} samples {run_s:7.3f} s, {load_s / (load_s + run_s):4.0%} | 3 Mbaud: "
-          f"upload {wire['load']:6.3f} s, {samples} samples {board_run_s:7.3f} s, "
-          f"{wire['load'] / (wire['load'] + board_run_s):4.0%}", flush=True)
+        start = device.engine.cycles
+        device.sample(samples, seed=1, pixels=True)
+        return (device.engine.cycles - start) / CLOCK_HZ * 1e3
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What an upload costs beside a run.")
-    parser.add_argument("models", nargs="*", default=list(modelfile.shipped_models()),
+    parser = argparse.ArgumentParser(description="What uploads cost, with one buffer and two.")
+    parser.add_argument("models", nargs="*", default=["ais-digits", "digits", "mnist01-12"],
                         metavar="MODEL")
-    parser.add_argument("-n", "--samples", type=int, nargs="+", default=[1, 100])
+    parser.add_argument("-n", "--samples", type=int, nargs="+", default=[1, 30, 100, 300])
+    parser.add_argument("-p", "--programs", type=int, default=4)
     chosen = parser.parse_args()
     for name in chosen.models:
+        program = modelfile.load(name)
         for samples in chosen.samples:
-            show(name, modelfile.load(name), samples)
+            one, two = (per_program_ms(program, buffers, chosen.programs, samples)
+                        for buffers in (1, 2))
+            print(f"{name:12} {samples:4} samples | run alone {run_ms(program, samples):7.1f} ms | "
+                  f"one buffer {one:7.1f} ms | two {two:7.1f} ms | {1 - two / one:4.0%} less",
+                  flush=True)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,12 @@ from pendula.contract.memory import BUFFER_BIT, Memory, memory_layouts, memory_n
 from pendula.contract.protocol import Opcode
 from pendula.contract.registers import RegisterName
 from pendula.device import AbstractDevice, SampleRequest
+from pendula.link import client
 from pendula.link.client import Client
 from pendula.link.link_device import LinkDevice
 from pendula.program import Program, random_program
 from pendula_sim.design import Options
+from pendula_sim.verilator import VerilatorEngine
 from system.test_faulty_link import MeddlingTransport, NoisyDevice, NoisyTransport
 
 pytestmark = pytest.mark.verilator
@@ -53,6 +55,12 @@ def expected() -> list[object]:
         return draw(twin, jobs(6))
 
 
+@pytest.fixture(autouse=True)
+def small_requests(monkeypatch) -> None:
+    """Uploads of these small arrays take several requests, as those of large ones do."""
+    monkeypatch.setattr(client, "MAX_REQUEST_BYTES", 20)
+
+
 @pytest.fixture
 def device() -> Iterator[LinkDevice]:
     with pendula.open(URL) as opened_device:
@@ -66,9 +74,9 @@ def requests(monkeypatch) -> list[Request]:
     sent: list[Request] = []
     send = Client._send
 
-    def note(client, opcode, *arguments, tail=b""):
+    def note(self, opcode, *arguments, tail=b""):
         sent.append((opcode, arguments))
-        return send(client, opcode, *arguments, tail=tail)
+        return send(self, opcode, *arguments, tail=tail)
 
     monkeypatch.setattr(Client, "_send", note)
     return sent
@@ -94,13 +102,14 @@ def test_programs_are_drawn_one_after_another(url, expected):
         assert device.health.retries == 0
 
 
-def test_what_is_expected_arrives_during_the_run(device, requests):
+def test_what_is_expected_arrives_during_the_run(device, requests, monkeypatch):
+    monkeypatch.setattr(VerilatorEngine, "slice_cycles", 1000)      # answers come as they are sent
     first, second = programs(2)
     device.load(first)
     buffer = buffer_of(requests)
     requests.clear()
     device.expect(second)
-    device.sample(200, seed=1)
+    device.sample(5000, seed=1)
     opcodes = [opcode for opcode, _ in requests]
     ends = opcodes.index(Opcode.READ_REGISTER, opcodes.index(Opcode.RUN))
     beside = requests[opcodes.index(Opcode.RUN):ends]
@@ -111,6 +120,18 @@ def test_what_is_expected_arrives_during_the_run(device, requests):
     device.load(second)
     assert written(requests) == {Memory.TABLE}
     assert buffer_of(requests) == other
+
+
+@pytest.mark.parametrize("stop_step", [0, 1, 5])
+def test_runs_may_end_before_the_upload(stop_step):
+    """What is under way then is not waited for twice."""
+    many = programs(40)
+    requests = [SampleRequest(count=1, seed=k, hidden=True, stop_step=stop_step)
+                for k in range(len(many))]
+    todo = list(zip(many, requests))
+    with pendula.open("twin://") as twin, pendula.open(URL) as device:
+        assert draw(device, todo) == draw(twin, todo)
+        assert device.health.retries == 0
 
 
 def test_two_programs_in_turn_are_written_once(device, requests, expected):

@@ -152,6 +152,7 @@ class Client:
 
     def finish_errands(self) -> None:
         """Write the rows that no run was long enough for."""
+        self._errand_sequence = None
         while self._errands:
             errand = self._errands[0]
             self._write_rows(errand)
