@@ -22,10 +22,11 @@ from pendula.program import Program, random_program
 EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?lanes=3": ("quartic", "ising"),
          "verilator://?fabric=ecp5": ("kuramoto", "narrow", "wide"),
-         "verilator://?fold=2": ("ising", "wide"), "verilator://?lanes=3&fold=3": ("quartic",),
+         "verilator://?fold=2": ("ising", "wide"), "verilator://?lanes=3&fold=3&buffers=2": ("quartic",),
          "verilator://?fabric=ecp5&fold=4": ("wide",),
          "pysim://": ("kuramoto",), "pysim://?lanes=2": ("quartic",),
-         "netlist://ecp5?lanes=2&fold=2": ("ising",), "netlist://ice40": ("narrow",)}
+         "netlist://ecp5?lanes=2&fold=2&buffers=2": ("ising",),
+         "netlist://ice40": ("narrow",)}
 """Devices, and the arrays that they run."""
 
 SERVED = [("tcp+verilator://", "quartic"), ("tcp+verilator://?lanes=3", "ising"),

@@ -290,3 +290,19 @@ def test_early_requests_go_between_answers_that_are_sent_slowly():
         assert found.index(others[0]) < found.index(runs[-1]) - 1      # they did go between
 
     simulate(dut, requests, jobs, results, sink)
+
+
+@pytest.mark.parametrize("buffers", [1, 2])
+def test_a_buffer_that_is_not_there_is_refused(buffers):
+    dut = Controller(spec=SPEC, hello=replace(HELLO, buffers=buffers),
+                     fabric=replace(GENERIC, buffers=buffers))
+
+    async def bench(ctx):
+        for memory in memory_layouts(SPEC, HELLO.sums):
+            for buffer in range(2):
+                there = not buffer or (buffers == 2 and memory in BUFFERED)
+                answer = await ask(ctx, dut, 9, Opcode.CHECKSUM, memory | buffer << BUFFER_BIT,
+                                   0, 1)
+                assert answer[1] == (Status.OK if there else Status.BAD_ADDRESS)
+
+    simulate(dut, bench)
