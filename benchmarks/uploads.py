@@ -4,8 +4,8 @@
 
 The Verilated gateware of each model's array, one lane, behind a link that moves a byte each way in
 the time of a UART with 3 Mbaud, while the array runs at 50 MHz; the host takes no time. Programs
-are the model with other codes each time. Printed are milliseconds of the device a program: for its
-upload, and for its upload and samples.
+are the model with other codes each time. Printed are milliseconds of the device: for samples alone,
+and for a program's upload and samples with one buffer and with two.
 """
 
 import argparse
@@ -25,28 +25,34 @@ from pendula_sim.devices import SimulatedDevice
 from pendula_sim.verilator import VerilatorEngine
 
 BAUD_HZ, CLOCK_HZ = 3_000_000, 50_000_000
+ALWAYS = (1 << 64) - 1
 BYTE_CYCLES = round(CLOCK_HZ * FRAME_BITS / BAUD_HZ)
 
 
 class PacedEngine(AbstractEngine):
-    """A device behind a link that moves one byte each way in so many cycles; it counts them."""
+    """A device behind a link that moves one byte each way in so many cycles; it counts them.
 
-    slice_cycles = VerilatorEngine.slice_cycles
+    A byte that the device has ready waits in it until the one before is over.
+    """
 
-    def __init__(self, engine: AbstractEngine) -> None:
+    slice_cycles = 10 * BYTE_CYCLES     # what the host learns late
+
+    def __init__(self, engine: VerilatorEngine) -> None:
         self._engine = engine
-        self._sent = b""            # by the device, and still on its way
         self.cycles = 0
 
     def exchange(self, data: bytes, max_cycles: int) -> Exchange:
         output, consumed, cycles, idle = b"", 0, 0, False
         while cycles < max_cycles and not idle:
-            result = self._engine.exchange(data[consumed:consumed + 1], BYTE_CYCLES)
-            consumed += result.consumed
-            self._sent += result.output
-            output, self._sent = output + self._sent[:1], self._sent[1:]
+            taken = 0
+            for stalls, most in ((ALWAYS, BYTE_CYCLES - 1), (0, 1)):
+                self._engine.stalls = stalls
+                result = self._engine.exchange(data[consumed:consumed + 1 - taken], most)
+                taken += result.consumed
+                output += result.output
+            consumed += taken
             cycles += BYTE_CYCLES
-            idle = result.idle and consumed == len(data) and not self._sent
+            idle = result.idle and consumed == len(data)
         self.cycles += cycles
         return Exchange(consumed, output, cycles, idle)
 

@@ -18,7 +18,7 @@ from boards_page import boards_page
 from cli_page import cli_page
 from noise_page import noise_page
 from pendula.contract import PHYSICS, ArraySpec, InitialState, protocol, registers, statistics
-from pendula.contract.memory import Memory, memory_layouts
+from pendula.contract.memory import BUFFER_BIT, BUFFERED, Memory, memory_layouts
 from pendula.contract.physics import FUNCTIONS
 
 FOLDER = Path(__file__).parent / "reference"
@@ -186,7 +186,10 @@ A row is a little-endian integer of whole bytes; its first field starts at bit 0
 field follow each other upwards. Bits above the last field are not kept, and read as zero. A segment
 of 0 steps has 65,536, which no program asks for, and a memory after power-up does. Figures for the
 default formats and """
-             f"{len(EXAMPLE_OFFSETS)} neighbours.\n"]
+             f"{len(EXAMPLE_OFFSETS)} neighbours.\n\n"
+             f"A device with two buffers has {', '.join(m.name for m in BUFFERED[:-1])} and "
+             f"{BUFFERED[-1].name} twice. Bit\n{BUFFER_BIT} of the number on the link says which one is "
+             "meant, the register BUFFER which one\nsamples and forces read.\n"]
     for memory in Memory:
         parts.append(f"\n## {memory.value} {memory.name}\n\nHolds {meanings[memory.name]}.\n")
         for name in PHYSICS if memory is Memory.TABLE else ("kuramoto",):
