@@ -104,14 +104,15 @@ def synthesise(component: Any) -> dict[str, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all "
+                        "without any, none with --model")
     parser.add_argument("--model", help="file to write a program to")
     args = parser.parse_args()
     if args.model:
         program = random_program(SPEC, np.random.default_rng(0), segments=SPEC.segments,
                                  steps=STEPS // SPEC.segments)
         modelfile.save(program, args.model)
-    for part in args.parts:
+    for part in args.parts or ([] if args.model else PARTS):
         cells = synthesise(PARTS[part]())
         print(f"{part:12} " + "  ".join(f"{key} {count:5}" for key, count in cells.items()),
               flush=True)
