@@ -60,6 +60,8 @@ def test_the_figures_are_readable_without_json(tmp_path: Path) -> None:
     (["ais-digits", "--start", "digits"], "program must be for the array"),
     (["ais-digits", "--in-loop", "nothing://"], "device URL must start with"),
     (["ais-mnist28"], "--data"),
+    (["digits", "--updates", "3"], "--updates needs the device that is learnt from"),
+    (["ais-digits", "--updates", "0"], "0 is not in the range x>=1"),
 ])
 def test_errors_are_one_line_and_leave_nothing(tmp_path: Path, arguments: list[str],
                                                text: str) -> None:
@@ -96,6 +98,13 @@ def test_end_states_are_trained_with_a_log_beside_the_model(tmp_path: Path) -> N
     assert report["log"] == str(output) + ".log.jsonl"
     assert [json.loads(line)["update"] for line in Path(report["log"]).read_text().splitlines()] \
         == [2, 4]
+
+
+def test_updates_may_be_fewer(tmp_path: Path) -> None:
+    output = tmp_path / "M.pendula"
+    code, _, err = run("train", "ais-digits", "-o", output, "--updates", 1)
+    assert (code, err) == (0, "")
+    assert load(output).provenance["preset"]["iterations"] == 1
 
 
 def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path,

@@ -42,6 +42,14 @@ def test_a_model_is_learnt_from_a_device(tmp_path: Path, rule: str) -> None:
     assert report["program"] == program.digest
 
 
+def test_updates_may_be_fewer(tmp_path: Path) -> None:
+    output = tmp_path / "M.pendula"
+    code, out, _ = run("train", "mixture-2d", "-o", output, "--in-loop", "twin://", "--updates", 1,
+                       "--json")
+    assert (code, json.loads(out)["observations"]) == (0, 1 * 3 * 3)
+    assert load(output).provenance["local_rule"]["updates"] == 1
+
+
 @pytest.mark.parametrize(("arguments", "text"), [
     (["mixture-2d", "--rule", "cd1"], "--in-loop URL"),
     (["mixture-2d", "--resume"], "are for ais- presets"),

@@ -39,7 +39,8 @@ def test_it_writes_the_model_and_prints_the_loss(tmp_path: Path) -> None:
     assert (report["segments"], report["steps"], report["nodes"]) == (2, 40, 128)
 
 
-@pytest.mark.parametrize("option", [["--resume"], ["--in-loop", "twin://"], ["--start", "digits"]])
+@pytest.mark.parametrize("option", [["--resume"], ["--in-loop", "twin://"], ["--start", "digits"],
+                                    ["--updates", "2"]])
 def test_other_options_are_refused(tmp_path: Path, option: list[str]) -> None:
     code, out, err = run("train", "whitelam-3", "-o", tmp_path / "M.pendula", *option)
     assert (code, out, err.count("\n")) == (2, "", 1)

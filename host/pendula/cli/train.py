@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +38,16 @@ __all__ = ["command"]
 @click.option("--in-loop", metavar="URL",
               help="Device that is learnt from: it draws samples (ais- presets), or measures "
                    "forces or makes steps (the others).")
+@click.option("--updates", type=click.IntRange(1), metavar="N",
+              help="Make N updates, of each segment with a local rule, in place of the preset's "
+                   "number: a short try (ais- presets, and --in-loop).")
 @click.option("--rule", type=click.Choice(["force-matching", "cd1"]),
               help="Online rule for what a device in the loop measures; force-matching where not "
                    "given (not for ais- presets).")
 @json_option
 def command(preset: str, output: Path, data: Path | None, seed: int, resume: bool,
-            start: str | None, in_loop: str | None, rule: "RuleName | None",
-            as_json: bool) -> None:
+            start: str | None, in_loop: str | None, updates: int | None,
+            rule: "RuleName | None", as_json: bool) -> None:
     """Train PRESET to 4-bit codes, and write a model file.
 
     \b
@@ -90,21 +94,23 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
     chosen = find_preset(preset)
     began = time.perf_counter()
     if isinstance(chosen, ThermalPreset):
-        if resume or start or in_loop or rule:
+        if resume or start or in_loop or rule or updates:
             raise click.UsageError(f"{preset} takes --data and --seed alone.")
         program, figures = _thermal(chosen, output, data, seed)
     elif isinstance(chosen, Preset):
         if resume or start:
             raise click.UsageError(f"--resume and --start are for ais- presets, not {preset}.")
-        if rule and not in_loop:
-            raise click.UsageError("--rule needs the device that is learnt from, --in-loop URL.")
+        if (rule or updates) and not in_loop:
+            raise click.UsageError(f"{'--rule' if rule else '--updates'} needs the device that is "
+                                   "learnt from, --in-loop URL.")
         if in_loop:
-            program, figures = _local(chosen, output, data, seed, in_loop, rule)
+            program, figures = _local(chosen, output, data, seed, in_loop, rule, updates)
         else:
             program, figures = _force_matching(chosen, output, data, seed)
     else:
         if rule:
             raise click.UsageError(f"--rule is not for ais- presets, such as {preset}.")
+        chosen = replace(chosen, iterations=updates or chosen.iterations)
         program, figures = _ais(chosen, output, data, seed, resume, start, in_loop)
     seconds = time.perf_counter() - began
     spec = program.spec
@@ -142,9 +148,10 @@ def _thermal(preset: "ThermalPreset", output: Path, data: Path | None, seed: int
 
 
 def _local(preset: "Preset", output: Path, data: Path | None, seed: int, url: str,
-           rule: "RuleName | None") -> tuple[Program, dict[str, Any]]:
+           rule: "RuleName | None", updates: int | None) -> tuple[Program, dict[str, Any]]:
     from pendula.training.local_rules import LocalRule, train_locally
     chosen = LocalRule(name=rule or "force-matching")
+    chosen = replace(chosen, updates=updates or chosen.updates)
     with open_device(url) as device, progress_bar("Training", preset.segments + 1) as progress:
         program = train_locally(preset, device, chosen, data=data, seed=seed, progress=progress)
     modelfile.save(program, output)
