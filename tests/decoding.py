@@ -11,11 +11,13 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
+from zipfile import ZipFile
 
 import numpy as np
 from cobs import cobs
@@ -38,6 +40,7 @@ from pendula.link.tcp_device import TcpTransport
 from pendula.link.token import WELCOME, make_challenge, read_token
 from pendula.link.transport import AbstractTransport
 from pendula.program import random_program
+from pendula.samplefile import load_pixels
 from pendula.training.data import read_idx
 from responder import FaultyTransport, Responder
 
@@ -248,6 +251,26 @@ def _partials() -> list[bytes]:
     return [path.read_bytes()]
 
 
+def decode_samples(data: bytes) -> None:
+    """A file of samples, and one that holds any bytes as its values, under a right checksum."""
+    with ZipFile(held := BytesIO(), "w") as file:
+        file.writestr("values.npy", data)
+    for whole in (data, held.getvalue()):
+        with suppress(DataError):
+            pixels = load_pixels(_written("s.npz", whole))
+            assert pixels.ndim == 2
+            assert pixels.size <= 1100 * len(data)      # what deflation can hold at most
+            assert 0 <= pixels.min(initial=0) <= pixels.max(initial=0) <= 1
+
+
+def _samples() -> list[bytes]:
+    arrays = {"values": np.arange(12, dtype=np.uint8).reshape(3, 4), "seed": 1}
+    np.savez(plain := BytesIO(), **arrays)
+    np.savez_compressed(deflated := BytesIO(), **arrays)
+    np.save(values := BytesIO(), arrays["values"])
+    return [plain.getvalue(), deflated.getvalue(), values.getvalue()]
+
+
 def decode_images(data: bytes) -> None:
     """Images to train on, plain and compressed."""
     for name in ("i", "i.gz"):
@@ -298,6 +321,7 @@ TARGETS = {
     "document": Target(decode_document, _documents),
     "recording": Target(decode_recording, _recordings),
     "partial": Target(decode_partial, _partials),
+    "samples": Target(decode_samples, _samples),
     "images": Target(decode_images, _images),
     "handshake": Target(decode_handshake, lambda: [make_challenge() + WELCOME + b"\1\2\0"]),
     "token": Target(decode_token, lambda: [b"0123456789abcdef0123\n"]),

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pendula import modelfile
+from pendula import modelfile, samplefile
 from pendula.comparison import Comparison, Side, compare
 from pendula.contract.step import PIXEL_HI
-from pendula.device import Batch, Progress, open_device
+from pendula.device import Progress, open_device
 from pendula.errors import PendulaError
-from pendula.files import replacing
 from pendula.metrics import Power, Score, TwoSample, image_scores
 from pendula.program import Program
 from pendula.report import Figure, Grid, state_images, write_report
@@ -115,19 +114,14 @@ def demo(folder: str | os.PathLike[str] = ".", *, url: str = "verilator://", cou
         pixels = device.sample(count, seed=seed, pixels=True,
                                progress=begin("draw the samples to keep", count))
     begin("score and report", 1)
-    _save_samples(target / SAMPLES_FILE, program, pixels)
+    samplefile.save(target / SAMPLES_FILE, pixels.values, seed=pixels.request.seed,
+                    program=program.digest, image_shape=program.image_shape or ())
     images = preset.load(None)
     scores = _score(program, bits, law, images, seed)
     found = Demo(program=program, bits=bits, law=law, scores=scores, folder=target,
                  figures=tuple(_figures(program, bits, law, train_s)))
     _write_report(found, images, f"pendula demo --device {url} -n {count} --seed {seed}")
     return found
-
-
-def _save_samples(path: Path, program: Program, batch: Batch) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, values=batch.values, seed=batch.request.seed, program=program.digest,
-                 image_shape=program.image_shape or ())
 
 
 def _score(program: Program, bits: Comparison, law: Comparison, images: Images,

@@ -56,7 +56,7 @@ class ModelFileError(PendulaError, ValueError):
 
 
 class DataError(PendulaError, ValueError):
-    """Training data is missing, damaged or of the wrong shape."""
+    """Training data or samples are missing, damaged or of the wrong shape."""
 
 
 class CheckpointError(PendulaError, RuntimeError):

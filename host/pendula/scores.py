@@ -1,6 +1,5 @@
 """Scores of a model's samples, or of samples from a file, beside floors and controls."""
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy.typing as npt
 
 from pendula.contract.step import PIXEL_HI
 from pendula.device import open_device
-from pendula.errors import DataError
 from pendula.metrics.classifier import Classifier, load_classifier
 from pendula.metrics.inception import inception_distance, protocol
 from pendula.metrics.referee import LIMIT, ImageScore, Referee
@@ -19,7 +17,7 @@ from pendula.metrics.samples import FloatArray
 from pendula.program import Program
 from pendula.training.data import Images, load_images
 
-__all__ = ["Scores", "frozen_program", "load_samples", "parameter_count", "score"]
+__all__ = ["Scores", "frozen_program", "parameter_count", "score"]
 
 Progress = Callable[[int], None]
 """Called with the number of sets of images that were scored since the last call."""
@@ -147,25 +145,6 @@ def frozen_program(program: Program, seed: int) -> Program:
     local_codes = rng.permuted(local_codes, axis=1)
     return replace(program, codes=codes, local_codes=local_codes, unrounded={},
                    provenance={"rule": "frozen at random", "seed": seed})
-
-
-def load_samples(path: Path) -> FloatArray:
-    """Return the images of a file of ``pendula sample``, pixels from 0 to 1, shape (n, V).
-
-    Raises
-    ------
-    DataError
-        If it is no such file, or holds states instead of pixels.
-    """
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            values = file["values"]
-    except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} must be a file of samples (.npz): {error}") from error
-    if values.dtype != np.uint8 or values.ndim != 2:
-        raise DataError(f"{path} must hold 8-bit pixels of shape (n, V), not {values.dtype} of "
-                        f"shape {values.shape}: draw them without --raw")
-    return values / PIXEL_HI
 
 
 def _pictures(drawn: FloatArray, images: Images) -> npt.NDArray[np.uint8]:

@@ -73,7 +73,7 @@ def test_a_frozen_array_has_the_same_codes_elsewhere():
 @pytest.mark.parametrize(("values", "arguments", "text"), [
     (np.zeros((30, 64), np.uint8), [], "must be named with --dataset"),
     (np.zeros((30, 63), np.uint8), ["--dataset", "digits"], "must have 64 pixels, not 63"),
-    (np.zeros((30, 64), np.int32), ["--dataset", "digits"], "must hold 8-bit pixels"),
+    (np.zeros((30, 64), np.int32), ["--dataset", "digits"], "values must be 8-bit pixels"),
     (np.zeros((30, 64), np.uint8), ["--dataset", "cats"], "must be one with a classifier"),
     (np.zeros((30, 64), np.uint8), ["--dataset", "mnist"], "--data"),
     (np.zeros((30, 64), np.uint8), ["--report", "r.html"], "--report needs a model"),

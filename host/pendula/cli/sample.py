@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 import numpy as np
 
-from pendula import modelfile
+from pendula import modelfile, samplefile
 from pendula.cli.common import (
     JITTER,
     SeedType,
@@ -22,7 +22,6 @@ from pendula.cli.common import (
 from pendula.cli.partial import PartialSamples
 from pendula.contract import InitialState
 from pendula.device import AbstractDevice, Progress, SampleRequest, open_device, recorded
-from pendula.files import replacing
 from pendula.program import Program
 
 __all__ = ["command"]
@@ -70,8 +69,8 @@ def command(model: str, url: str, count: int, seed: int | Literal["jitter"], fir
             if seed != JITTER:      # drawing a seed has loaded it
                 device.load(program)
             _draw(device, program, request, partial)
-            _write(output, {"values": partial.values, "saturations": partial.saturations,
-                            **_describe(program, request, device)})
+            samplefile.save(output, partial.values, saturations=partial.saturations,
+                            **_describe(program, request, device))
             partial.remove()
         emit({"output": str(output), "samples": count, "seed": request.seed,
               "program": program.digest, "saturations": partial.saturations, **_report(device)},
@@ -85,11 +84,6 @@ def _with_drawn_seed(device: AbstractDevice, program: Program,
     seed = device.draw_seed()
     click.echo(f"Seed {seed}, drawn from jitter; --seed {seed} repeats this run", err=True)
     return replace(request, seed=seed)
-
-
-def _write(output: Path, arrays: dict[str, Any]) -> None:
-    with replacing(output) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
 
 
 def _describe(program: Program, request: SampleRequest, device: AbstractDevice) -> dict[str, Any]:

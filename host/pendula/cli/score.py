@@ -64,12 +64,13 @@ def command(source: str, data: Path | None, dataset: str | None, url: str, count
       pendula score mnist01-12 --data ~/mnist --report report.html
       pendula sample digits -n 500 -o S.npz && pendula score S.npz --dataset digits --json
     """
-    from pendula.scores import ROWS, load_samples, score
+    from pendula.samplefile import load_pixels
+    from pendula.scores import ROWS, score
     import_extra("scipy", "report")
     is_file = Path(source).suffix == ".npz"
     if report and is_file:
         raise click.UsageError("--report needs a model, not a file of samples.")
-    given = load_samples(Path(source)) if is_file else modelfile.load(source)
+    given = load_pixels(Path(source)) if is_file else modelfile.load(source)
     chosen = dataset or _trained_on(given)
     with progress_bar("Scoring", ROWS) as progress:
         scores = score(given, chosen, data=data, url=url, seed=seed, limit=count,
