@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
 from zipfile import ZipFile
+from zlib import crc32
 
 import numpy as np
 from cobs import cobs
@@ -234,21 +235,25 @@ def _recordings() -> list[bytes]:
 
 
 def decode_partial(data: bytes) -> None:
-    """Samples of a run that was interrupted."""
-    with suppress(DataError), PartialSamples(
-            _written("s.partial", data), {"run": 1}, np.int16, (3,)) as partial:
-        assert partial.values.shape == (partial.count, 3)
-        assert partial.count <= len(data)
+    """Samples of a run that was interrupted; any bytes as a record, under a right checksum."""
+    record = crc32(data).to_bytes(4, "little") + data
+    for whole in (data, b'{"run":1}\n' + 2 * record):
+        with suppress(DataError), PartialSamples(
+                _written("s.partial", whole), {"run": 1}, np.int16, (3,), SAMPLES) as partial:
+            assert partial.values.shape == (partial.count, 3)
+            assert partial.count <= SAMPLES
+            assert np.asarray(partial.saturations).dtype == np.int64
 
 
 def _partials() -> list[bytes]:
     path = FOLDER / "seed.partial"
     path.unlink(missing_ok=True)
-    with PartialSamples(path, {"run": 1}, np.int16, (3,)) as partial:
+    with PartialSamples(path, {"run": 1}, np.int16, (3,), SAMPLES) as partial:
         for count in (2, 1):
             partial.append(Batch(values=np.ones((count, 3), np.int16), saturations=1,
                                  request=SampleRequest(count=count, seed=0)))
-    return [path.read_bytes()]
+    whole = path.read_bytes()
+    return [whole, whole[whole.index(b"\n") + 5:]]
 
 
 def decode_samples(data: bytes) -> None:

@@ -19,6 +19,8 @@ from pendula.errors import DataError
 __all__ = ["PartialSamples"]
 
 _RECORD = "<IIQ"        # CRC-32 of all after it, bytes of values, saturations
+_MAX_LINE_BYTES = 1 << 12
+_MAX_SATURATIONS = 1 << 63      # of all samples: what the output can hold
 
 
 class PartialSamples:
@@ -34,6 +36,8 @@ class PartialSamples:
         Type of a value, little-endian.
     shape : tuple of int
         Shape of one sample.
+    most : int
+        Samples of the whole run; no file holds more.
 
     Raises
     ------
@@ -42,11 +46,12 @@ class PartialSamples:
 
     Notes
     -----
-    A record that was cut short or damaged ends the file: it and what follows is drawn again.
+    A record that was cut short or damaged, or that goes beyond the run, ends the file: it and what
+    follows is drawn again.
     """
 
     def __init__(self, path: Path, header: dict[str, Any], dtype: npt.DTypeLike,
-                 shape: tuple[int, ...]) -> None:
+                 shape: tuple[int, ...], most: int) -> None:
         self.path = path
         self.saturations = 0
         self._dtype, self._shape = np.dtype(dtype).newbyteorder("<"), shape
@@ -55,13 +60,13 @@ class PartialSamples:
         path.touch()
         self._file = path.open("r+b")
         try:
-            self._resume(line)
+            self._resume(line, most)
         except BaseException:
             self._file.close()
             raise
 
-    def _resume(self, line: bytes) -> None:
-        found = self._file.readline()
+    def _resume(self, line: bytes, most: int) -> None:
+        found = self._file.readline(_MAX_LINE_BYTES)
         if line.startswith(found) and found != line:       # new, or cut within its first line
             self._file.seek(0)
             self._file.write(line)
@@ -69,7 +74,9 @@ class PartialSamples:
             raise DataError(f"{self.path} must hold samples of {_shorten(line)}, not of "
                             f"{_shorten(found)}: delete it or choose another output")
         end = self._file.tell()
-        for data, saturations in _read_records(self._file, self._sample_bytes):
+        for data, saturations in _read_records(self._file, self._sample_bytes, most):
+            if self.saturations + saturations >= _MAX_SATURATIONS:
+                break
             self._values.append(np.frombuffer(data, self._dtype).reshape(-1, *self._shape))
             self.saturations += saturations
             end = self._file.tell()
@@ -115,22 +122,24 @@ class PartialSamples:
                 self.path.unlink()
 
 
-def _read_records(file: BinaryIO, sample_bytes: int) -> Iterator[tuple[bytes, int]]:
-    """Yield values and saturations of every sound record."""
-    left = os.fstat(file.fileno()).st_size      # a damaged size must not ask for more memory
+def _read_records(file: BinaryIO, sample_bytes: int, most: int) -> Iterator[tuple[bytes, int]]:
+    """Yield values and saturations of every sound record, of no more than `most` samples."""
+    # a damaged size must not ask for more memory
+    left = min(os.fstat(file.fileno()).st_size, most * sample_bytes)
     while len(head := file.read(struct.calcsize(_RECORD))) == struct.calcsize(_RECORD):
         crc, size, saturations = struct.unpack(_RECORD, head)
-        if size > left or size % sample_bytes:
+        if not 0 < size <= left or size % sample_bytes:
             return
         data = file.read(size)
         if zlib.crc32(head[4:] + data) != crc:
             return
+        left -= size
         yield data, saturations
 
 
 def _shorten(line: bytes) -> str:
     try:
         items = json.loads(line).items()
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "something else"
     return ", ".join(f"{name} {str(value)[:16]}" for name, value in items)

@@ -106,7 +106,8 @@ def _open_partial(output: Path, program: Program, request: SampleRequest,
     path = output.with_name(output.name + ".partial")
     nodes = program.spec.nodes if request.hidden else int(program.visible.sum())
     dtype = np.uint8 if request.pixels else np.int32 if device.exact else np.float64
-    return PartialSamples(path, _describe(program, request, device), dtype, (nodes,))
+    return PartialSamples(path, _describe(program, request, device), dtype, (nodes,),
+                          request.count)
 
 
 def _batches(device: AbstractDevice, request: SampleRequest,
