@@ -120,7 +120,8 @@ def demo(folder: str | os.PathLike[str] = ".", *, url: str = "verilator://", cou
     scores = _score(program, bits, law, images, seed)
     found = Demo(program=program, bits=bits, law=law, scores=scores, folder=target,
                  figures=tuple(_figures(program, bits, law, train_s)))
-    _write_report(found, images, f"pendula demo --device {url} -n {count} --seed {seed}")
+    again = f"pendula demo --device {bits.device.url} -n {count} --seed {seed}"
+    _write_report(found, images, again)
     return found
 
 

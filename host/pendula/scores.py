@@ -96,7 +96,8 @@ def score(source: Program | FloatArray, dataset: str, *, data: Path | None = Non
     referee = Referee(classifier, images.train, images.held_out, images.train_labels, seed=seed,
                       limit=limit)
     program = source if isinstance(source, Program) else None
-    drawn = draw(source, url, referee.count, seed) if isinstance(source, Program) else source
+    drawn, frozen = (draw(source, url, referee.count, seed) if isinstance(source, Program) else
+                     (source, None))
     rows = []
 
     def keep(row: ImageScore) -> None:
@@ -107,9 +108,8 @@ def score(source: Program | FloatArray, dataset: str, *, data: Path | None = Non
     keep(referee.score("samples", drawn))
     for row in referee.yardsticks(parameter_count(program) if program else None):
         keep(row)
-    if program:
-        others = draw(frozen_program(program, seed), url, referee.count, seed)
-        keep(referee.score("frozen random array", others, "control"))
+    if frozen is not None:
+        keep(referee.score("frozen random array", frozen, "control"))
     pictures, distance, words = _pictures(drawn, images), None, ""
     if weights:
         distance = inception_distance(pictures, _pictures(images.train, images), weights)
@@ -119,11 +119,14 @@ def score(source: Program | FloatArray, dataset: str, *, data: Path | None = Non
                   protocol=words)
 
 
-def draw(program: Program, url: str, count: int, seed: int) -> FloatArray:
-    """Return samples of a device with pixels from 0 to 1, shape (count, V)."""
+def draw(program: Program, url: str, count: int, seed: int) -> list[FloatArray]:
+    """Return samples of a program and of its frozen one, pixels from 0 to 1, shape (count, V)."""
+    drawn = []
     with open_device(url) as device:
-        device.load(program)
-        return device.sample(count, seed=seed, pixels=True).values / PIXEL_HI
+        for one in (program, frozen_program(program, seed)):
+            device.load(one)
+            drawn.append(device.sample(count, seed=seed, pixels=True).values / PIXEL_HI)
+    return drawn
 
 
 def parameter_count(program: Program) -> int:

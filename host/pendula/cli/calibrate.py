@@ -1,14 +1,15 @@
 """``pendula calibrate``: how a device answers, compared with an ideal one."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pendula import modelfile
 from pendula.calibration import Calibration, calibrate
-from pendula.cli.common import emit, json_option
+from pendula.cli.common import emit, json_option, record_option
 from pendula.contract.noise import check_seed
-from pendula.device import open_device
+from pendula.device import open_device, recorded
 from pendula.program import Program
 
 __all__ = ["command"]
@@ -19,8 +20,9 @@ __all__ = ["command"]
 @click.argument("model")
 @click.option("--seed", type=int, default=0, show_default=True,
               help="Seed of the states at which forces are measured.")
+@record_option
 @json_option
-def command(url: str, model: str, seed: int, as_json: bool) -> None:
+def command(url: str, model: str, seed: int, record: Path | None, as_json: bool) -> None:
     """Measure gain and offset of the functions of the device at URL, in every time segment.
 
     MODEL, a file or a shipped model, gives the array; probe programs are run in its place, and
@@ -38,7 +40,7 @@ def command(url: str, model: str, seed: int, as_json: bool) -> None:
       pendula calibrate 'verilator://?mismatch=0.05&mismatch_seed=1' ais-digits --json
     """
     program = modelfile.load(model)
-    with open_device(url) as device:
+    with open_device(recorded(url, record)) as device:
         found = calibrate(device, program, seed=check_seed(seed))
     emit(_plain(url, program, found) if as_json else _lines(program, found), as_json)
 

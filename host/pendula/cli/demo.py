@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from pendula.cli.common import device_option, emit, json_option, progress_bar
+from pendula.cli.common import device_option, emit, json_option, progress_bar, record_option
 from pendula.demo import MODEL_FILE, REPORT_FILE, SAMPLES_FILE, Demo, demo
-from pendula.device import Progress
+from pendula.device import Progress, recorded
 
 __all__ = ["command"]
 
@@ -24,8 +24,10 @@ EXIT_DIFFERENT = 1
               help="Seed of training and samples.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=".",
               show_default=True, help="Folder for model, samples and report; made where missing.")
+@record_option
 @json_option
-def command(url: str, count: int, seed: int, output: Path, as_json: bool) -> int:
+def command(url: str, count: int, seed: int, output: Path, record: Path | None,
+            as_json: bool) -> int:
     """Train on the built-in digits, load the gateware, sample it, and prove the samples.
 
     The model is trained on 8x8 digits and quantised to 4 bits. The device (by default the gateware,
@@ -47,7 +49,7 @@ def command(url: str, count: int, seed: int, output: Path, as_json: bool) -> int
             stack.close()               # the bar of the stage before
             return stack.enter_context(progress_bar(name.capitalize(), total))
 
-        found = demo(output, url=url, count=count, seed=seed, stage=stage)
+        found = demo(output, url=recorded(url, record), count=count, seed=seed, stage=stage)
     seconds = time.perf_counter() - start
     emit(found.to_dict() | {"seconds": seconds} if as_json else _summary(found, seconds), as_json)
     return 0 if found.equal else EXIT_DIFFERENT

@@ -3,11 +3,13 @@
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from pendula.cli.common import progress_bar
+from pendula.cli.common import progress_bar, record_option
+from pendula.device import recorded
 from pendula.errors import PendulaError
 from pendula.noise import PROBE_NODES, Kind, NoiseRequest, noise_bytes
 
@@ -49,7 +51,8 @@ class _ClosedPipeError(PendulaError):
 @click.option("--draws", type=int, default=PROBE_NODES, show_default=True,
               help="Draws of each stream before the next streams follow.")
 @click.option("--reverse", is_flag=True, help="Turn the bits of every draw over.")
-def command(url: str, size: int | None, kind: str, **options: Any) -> None:
+@record_option
+def command(url: str, size: int | None, kind: str, record: Path | None, **options: Any) -> None:
     """Write the noise of the device at URL to standard output.
 
     Kinds, and bytes a draw: draws 5.5 (44 bits, least significant first, no gaps), words 4,
@@ -69,7 +72,7 @@ def command(url: str, size: int | None, kind: str, **options: Any) -> None:
         _check_size(size, request)
     if sys.stdout.isatty():
         raise click.UsageError("The noise is binary: redirect it into a file or a program.")
-    _write(url, request, size)
+    _write(recorded(url, record), request, size)
 
 
 def _check_size(size: int, request: NoiseRequest) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from pendula import modelfile
-from pendula.cli.common import check_folder, json_option, progress_bar
+from pendula.cli.common import check_folder, json_option, progress_bar, record_option
+from pendula.device import recorded
 from pendula.errors import DataError
 from pendula.extras import import_extra
 from pendula.metrics.referee import COLUMNS, LIMIT, ImageScore
@@ -46,9 +47,10 @@ def _check_weights(_: click.Context, __: click.Parameter, path: Path | None) -> 
                    "distance over its features too; needs pip install 'pendula[fid]'.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), callback=check_folder,
               help="Also write a report (.html); for models.")
+@record_option
 @json_option
 def command(source: str, data: Path | None, dataset: str | None, url: str, count: int, seed: int,
-            weights: Path | None, report: Path | None, as_json: bool) -> None:
+            weights: Path | None, report: Path | None, record: Path | None, as_json: bool) -> None:
     """Score SOURCE, a model or a file of samples (.npz), by images it has not seen.
 
     Distances are taken in pixels (energy) and in the last hidden layer of a small classifier that
@@ -70,10 +72,12 @@ def command(source: str, data: Path | None, dataset: str | None, url: str, count
     is_file = Path(source).suffix == ".npz"
     if report and is_file:
         raise click.UsageError("--report needs a model, not a file of samples.")
+    if record and is_file:
+        raise click.UsageError("--record needs a model, not a file of samples.")
     given = load_pixels(Path(source)) if is_file else modelfile.load(source)
     chosen = dataset or _trained_on(given)
     with progress_bar("Scoring", ROWS) as progress:
-        scores = score(given, chosen, data=data, url=url, seed=seed, limit=count,
+        scores = score(given, chosen, data=data, url=recorded(url, record), seed=seed, limit=count,
                        weights=weights, progress=progress)
     if report and isinstance(given, Program):
         _write_report(report, given, scores, source, url)

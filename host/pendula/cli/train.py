@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pendula import modelfile
-from pendula.cli.common import emit, json_option, output_option, progress_bar
-from pendula.device import open_device
+from pendula.cli.common import emit, json_option, output_option, progress_bar, record_option
+from pendula.device import open_device, recorded
 from pendula.program import Program
 
 if TYPE_CHECKING:
@@ -44,10 +44,11 @@ __all__ = ["command"]
 @click.option("--rule", type=click.Choice(["force-matching", "cd1"]),
               help="Online rule for what a device in the loop measures; force-matching where not "
                    "given (not for ais- presets).")
+@record_option
 @json_option
 def command(preset: str, output: Path, data: Path | None, seed: int, resume: bool,
             start: str | None, in_loop: str | None, updates: int | None,
-            rule: "RuleName | None", as_json: bool) -> None:
+            rule: "RuleName | None", record: Path | None, as_json: bool) -> None:
     """Train PRESET to 4-bit codes, and write a model file.
 
     \b
@@ -92,6 +93,9 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
     from pendula.training.presets import Preset
     from pendula.training.thermal_presets import ThermalPreset
     chosen = find_preset(preset)
+    if record and not in_loop:
+        raise click.UsageError("--record needs the device that is recorded, --in-loop URL.")
+    loop = in_loop and recorded(in_loop, record)
     began = time.perf_counter()
     if isinstance(chosen, ThermalPreset):
         if resume or start or in_loop or rule or updates:
@@ -103,15 +107,15 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
         if (rule or updates) and not in_loop:
             raise click.UsageError(f"{'--rule' if rule else '--updates'} needs the device that is "
                                    "learnt from, --in-loop URL.")
-        if in_loop:
-            program, figures = _local(chosen, output, data, seed, in_loop, rule, updates)
+        if loop:
+            program, figures = _local(chosen, output, data, seed, loop, rule, updates)
         else:
             program, figures = _force_matching(chosen, output, data, seed)
     else:
         if rule:
             raise click.UsageError(f"--rule is not for ais- presets, such as {preset}.")
         chosen = replace(chosen, iterations=updates or chosen.iterations)
-        program, figures = _ais(chosen, output, data, seed, resume, start, in_loop)
+        program, figures = _ais(chosen, output, data, seed, resume, start, loop)
     seconds = time.perf_counter() - began
     spec = program.spec
     emit({"output": str(output), "program": program.digest, "nodes": spec.nodes,
@@ -155,7 +159,7 @@ def _local(preset: "Preset", output: Path, data: Path | None, seed: int, url: st
     with open_device(url) as device, progress_bar("Training", preset.segments + 1) as progress:
         program = train_locally(preset, device, chosen, data=data, seed=seed, progress=progress)
     modelfile.save(program, output)
-    return program, {"rule": chosen.name, "device": url,
+    return program, {"rule": chosen.name, "device": device.url,
                      "observations": chosen.updates * chosen.batch * program.segments}
 
 

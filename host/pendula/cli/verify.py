@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pendula import modelfile
-from pendula.cli.common import check_folder, emit, json_option, progress_bar
+from pendula.cli.common import check_folder, emit, json_option, progress_bar, record_option
 from pendula.extras import import_extra
 from pendula.program import Program
 from pendula.verification import RUNGS, Kind, Result, Verification, choose, verify
@@ -30,9 +30,10 @@ _NBSP, _MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"       # a browser breaks 
 @click.option("--seed", type=int, default=0, show_default=True, help="64-bit seed of the noise.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), callback=check_folder,
               help="Also write a report (.html).")
+@record_option
 @json_option
 def command(model: str, url: str, rungs: str | None, count: int, seed: int, report: Path | None,
-            as_json: bool) -> int:
+            record: Path | None, as_json: bool) -> int:
     """Verify MODEL, a file or a shipped model, from its equations down to gateware.
 
     Each rung of the ladder changes one thing: the length of steps, codes for real parameters (where
@@ -50,13 +51,16 @@ def command(model: str, url: str, rungs: str | None, count: int, seed: int, repo
       pendula verify digits --rungs integers,verilator --report ladder.html
       pendula verify my.pendula --device serial:///dev/ttyUSB1 --json
     """
+    if record and not url:
+        raise click.UsageError("--record needs the device that is recorded, --device URL.")
     if report:
         for library in ("jinja2", "matplotlib"):
             import_extra(library, "report")
     program = modelfile.load(model)
     names = rungs.split(",") if rungs else None
     with progress_bar("Verifying", len(choose(program, names, url))) as progress:
-        found = verify(program, count=count, seed=seed, device=url, rungs=names, progress=progress)
+        found = verify(program, count=count, seed=seed, device=url, record=record, rungs=names,
+                       progress=progress)
     if report:
         options = [*(["--device", url] if url else []), *(["--rungs", rungs] if rungs else []),
                    "-n", str(count), "--seed", str(seed), "--report", report.name]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pendula.comparison.exact import Check, Difference, compare_exact
 from pendula.contract import CONTRACT_ID
 from pendula.contract.numbers import Overflow
 from pendula.contract.step import InitialState
-from pendula.device import AbstractDevice, Progress, open_device
+from pendula.device import AbstractDevice, Progress, open_device, recorded
 from pendula.errors import BuildError, LinkError, MissingExtraError, PendulaError, ProgramError
 from pendula.metrics.samples import FloatArray
 from pendula.metrics.two_sample import LEAST_SAMPLES, TwoSample, compare_samples
@@ -138,7 +139,8 @@ class Verification:
 
 
 def verify(program: Program, *, count: int, seed: int, device: str = "",
-           rungs: Sequence[str] | None = None, progress: Progress | None = None,
+           record: Path | None = None, rungs: Sequence[str] | None = None,
+           progress: Progress | None = None,
            say: Callable[[str], None] = lambda _: None) -> Verification:
     """Climb down the ladder.
 
@@ -152,6 +154,8 @@ def verify(program: Program, *, count: int, seed: int, device: str = "",
         Seed of all samples.
     device : str
         URL of a further device whose bits must be the twin's.
+    record : path, optional
+        New file, into which that device is recorded.
     rungs : sequence of str, optional
         Names of the rungs to run; all without it.
     progress : callable, optional
@@ -173,7 +177,7 @@ def verify(program: Program, *, count: int, seed: int, device: str = "",
                            "have no law of their own")
     if count < LEAST_SAMPLES:
         raise ProgramError(f"Number of samples must be at least {LEAST_SAMPLES}, not {count}")
-    run = _Run(program, count, seed)
+    run = _Run(program, count, seed, record)
     results = []
     for rung in chosen:
         say(f"{rung.name}: {rung.adds}")
@@ -213,8 +217,8 @@ def _with_shares(results: list[Result]) -> list[Result]:
 class _Run:
     """Samples of the laws, drawn once each, and the rungs."""
 
-    def __init__(self, program: Program, count: int, seed: int) -> None:
-        self._program, self._count, self._seed = program, count, seed
+    def __init__(self, program: Program, count: int, seed: int, record: Path | None) -> None:
+        self._program, self._count, self._seed, self._record = program, count, seed, record
         self._drawn: dict[str, FloatArray] = {}
         self._forces: dict[str, list[IntArray]] = {}
 
@@ -297,7 +301,8 @@ class _Run:
         ends = _ends(program, rung)
         if rung.segments:
             program, count = _shortened(program, ends), _SHORT_SAMPLES
-        with self._opened(url, program) as device, self._opened(rung.against, program) as twin:
+        opened = recorded(url, self._record if rung.name == "device" else None)
+        with self._opened(opened, program) as device, self._opened(rung.against, program) as twin:
             if not device.exact:
                 raise ProgramError(f"device must be one whose bits can be the twin's, not {url}")
             exact, _ = compare_exact(device, twin, program, count=count, seed=self._seed)
