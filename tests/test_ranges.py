@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pendula.contract import PHYSICS, ArraySpec, InitialState
+from pendula.contract.noise import NoiseStream, gaussian
 from pendula.contract.step import basis_values, run_sample
 from pendula.contract.tables import table_index
 from pendula.device import open_device
@@ -50,6 +52,7 @@ def test_every_signal_is_what_the_contract_computes():
 
     for index in range(20):
         x = run_sample(program, 4, index, stop_step=0).x
+        draws = list(islice(NoiseStream(4, index), 10))
         rows = [{name: int(table[table_index(spec, value)])
                  for name, table in program.tables.items()} for value in x]
         for node in range(5):
@@ -63,7 +66,12 @@ def test_every_signal_is_what_the_contract_computes():
             coupling = sum(rows[node][f"u{r}"] * sums[r] for r in range(2))
             see("coupling", coupling)
             see("partial 1", sums[1])
+            for r in range(2):
+                see(f"u{r} partial {r}", rows[node][f"u{r}"] * sums[r])
+            see("xi", gaussian(draws[5 + node]))       # after those of the initial states
             values = basis_values(spec, x[node], rows[node])
+            for name, value in zip(spec.physics.basis, values, strict=True):
+                see(f"h({name})", value)
             see("p h(sin2)", int(program.local_codes[0, node, 1]) * values[1])
             see("coupling term", coupling * int(program.coupling_gain[0])
                 << spec.align_bits(spec.coupling_term))
@@ -97,6 +105,9 @@ def test_saturations_are_where_they_are():
     others[1, 7] = 0
     assert not others.any()
     assert any("updates saturate" in text for text in found.suggestions)
+    over = next(one for one in found.signals if one.name == "rounded").bits - 18
+    assert any(text.startswith(f"state_bits = {18 + over} would keep the resolution of states "
+                               f"scaled down by {1 << over}") for text in found.suggestions)
 
 
 def test_what_is_idle_is_named():
@@ -120,13 +131,69 @@ def test_suggestions():
     assert any(text.startswith("scale the states up by 16: they reach -0.") and
                text.endswith("so that 4 of 18 bits tell nothing") for text in quiet.suggestions)
     assert any(text.startswith("accumulator total needs") for text in quiet.suggestions)
-    assert not any("saturate" in text or "gain_bits" in text for text in quiet.suggestions)
+    assert "state_bits = 14 would do instead of 18 for states scaled up by 16" in quiet.suggestions
+    assert not any("saturate" in text or "gain_bits should" in text for text in quiet.suggestions)
     loud = measure_ranges(relaxing_program(nodes=12, noise_val=0.9), count=50, seed=1)
     assert loud.clipped_neighbours > 0.001
+    assert not any("_bits" in text for text in loud.suggestions if not text.startswith("gain"))
     assert any("seen by their neighbours clipped at 2" in text for text in loud.suggestions)
     coarse = measure_ranges(replace(base, noise_gain=np.array([1000, 5])), count=5, seed=1)
     assert any(text.startswith("gain_bits should be larger than 16: noise_gain is 5 in segment 1, "
                                "which rounding is 10 % of") for text in coarse.suggestions)
+
+
+def suggested(program, start, count=50):
+    """Return the suggestions that start so, without it."""
+    found = measure_ranges(program, count=count, seed=1).suggestions
+    return [text.removeprefix(start) for text in found if text.startswith(start)]
+
+
+def with_x3(program, val):
+    """Return a program with a term val * x^3."""
+    codes, gains = program.local_codes.copy(), program.local_gains.copy()
+    codes[:, :, 1] = 127 * (1 if val > 0 else -1)
+    gains[:, 1] = round(abs(val) / (127 * program.spec.local_terms[1].unit_val))
+    return replace(program, local_codes=codes, local_gains=gains)
+
+
+def test_functions_that_stay_small_need_fewer_bits():
+    quiet, loud = (relaxing_program(nodes=12, noise_val=noise) for noise in (0.05, 0.9))
+    assert suggested(quiet, "edge_bits") == [
+        " = 5 would do instead of 8 for states, or functions, scaled to it: u and v stay below 1/8 "
+        "of their range"]
+    assert not suggested(loud, "edge_bits")
+    assert suggested(with_x3(quiet, -0.1), "basis_bits")[0].startswith(" = 4 would do instead")
+    assert not suggested(quiet, "basis_bits")               # no node has the term
+    assert not suggested(with_x3(loud, -0.01), "basis_bits")
+
+
+def test_rows_that_are_equal_are_too_many():
+    base = relaxing_program(nodes=12)
+    v = base.tables["v0"]
+    assert suggested(replace(base, tables={**base.tables, "v0": np.repeat(v[::4], 4)}),
+                     "table_bits") == [" = 8 would do instead of 10: rows that 4 share then are "
+                                       "equal wherever states were seen"]
+    assert not suggested(base, "table_bits")
+
+
+def test_a_staircase_above_the_noise_wants_more_rows():
+    noisy = with_x3(relaxing_program(nodes=12), -0.2)
+    calm = replace(noisy, noise_gain=noisy.noise_gain // 300)
+    told, = suggested(calm, "table_bits should be larger than 10: ")
+    assert told.startswith("from row to row, local term x3 of node ")
+    assert not suggested(noisy, "table_bits")
+    assert not suggested(replace(calm, noise_gain=np.zeros(2, np.int64)), "table_bits")
+
+
+def test_the_smallest_gain_says_how_many_bits_gains_need():
+    base = relaxing_program(nodes=12)
+    gains = np.abs(np.concatenate([base.coupling_gain, base.noise_gain, base.local_gains[:, 0]]))
+    spare = int(np.log2(gains.min() / 16))
+    assert spare > 0
+    assert suggested(base, "gain_bits")[0].startswith(
+        f" = {16 - spare} would do instead of 16: the smallest gain is {gains.min()}")
+    assert not any("would do" in text for text in suggested(
+        replace(base, noise_gain=np.array([1000, 31])), "gain_bits"))
 
 
 def test_result_is_plain_data():

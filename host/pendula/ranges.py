@@ -5,18 +5,18 @@ state. What is observed comes from samples, step by step.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pendula.contract import ArraySpec, InitialState, Interval
-from pendula.contract.noise import GAUSSIAN, WORD_BITS
+from pendula.contract.noise import GAUSSIAN, GAUSSIAN_BITS, SIGMA_RAW, WORD_BITS
 from pendula.contract.numbers import Overflow
 from pendula.contract.physics import FUNCTIONS, ONE, STATE
 from pendula.device import Progress
-from pendula.errors import ProgramError
+from pendula.errors import ContractError, ProgramError
 from pendula.program import IntArray, Program
 from pendula.twin.band import Band, bands
 from pendula.twin.engine import exact_float
@@ -221,18 +221,20 @@ def _worst(program: Program) -> dict[str, Bounds]:
         if spec.physics.u:
             found[f"u{r}"] = _table(program, f"u{r}")
             partial = _product(partial, found[f"u{r}"])
+            found[f"u{r} partial {r}"] = partial
         coupling = _plus(coupling, partial)
     found["coupling"] = coupling
     drift = _times(_aligned(spec, program.coupling_gain, spec.coupling_term)[:, None], coupling)
     found["coupling term"] = drift
     for m, (name, term) in enumerate(zip(spec.physics.basis, spec.local_terms, strict=True)):
-        product = _times(_exact(program.local_codes[:, :, m]), _value(program, m, name))
+        value = _value(program, m, name)
+        product = _times(_exact(program.local_codes[:, :, m]), value)
         local = _times(_aligned(spec, program.local_gains[:, m], term)[:, None], product)
-        found |= {f"p h({name})": product, f"local term {name}": local}
+        found |= {f"h({name})": value, f"p h({name})": product, f"local term {name}": local}
         drift = _plus(drift, local)
     found["drift"] = drift
-    noise = _times(_aligned(spec, program.noise_gain, spec.noise_term)[:, None],
-                   (_exact(GAUSSIAN.lo), _exact(GAUSSIAN.hi)))
+    found["xi"] = _exact(GAUSSIAN.lo), _exact(GAUSSIAN.hi)
+    noise = _times(_aligned(spec, program.noise_gain, spec.noise_term)[:, None], found["xi"])
     found["noise term"] = noise
     state = tuple(bound << spec.drift_f_bits for bound in found["state"])
     half = _exact(1 << spec.drift_f_bits >> 1)
@@ -306,11 +308,13 @@ class _Observer:
             value = exact[name] if name in exact else row[f"h{m}"]
             product = program.local_codes[segment, :, m, None] * value
             local = product * (program.local_gains[segment, m] << spec.align_bits(term))
+            self._see(segment, f"h({name})", value)
             self._see(segment, f"p h({name})", product)
             self._see(segment, f"local term {name}", local)
             drift = drift + local
         self._see(segment, "drift", drift)
         noise = xi * (program.noise_gain[segment] << spec.align_bits(spec.noise_term))
+        self._see(segment, "xi", xi)
         self._see(segment, "noise term", noise)
         total = (x << spec.drift_f_bits) + drift + noise
         self._see(segment, "total", total + (1 << spec.drift_f_bits >> 1))
@@ -333,6 +337,7 @@ class _Observer:
             if spec.physics.u:
                 self._see(segment, f"u{r}", row[f"u{r}"])
                 partial = partial * row[f"u{r}"]
+                self._see(segment, f"u{r} partial {r}", partial)
             coupling += partial
         return coupling
 
@@ -376,14 +381,18 @@ def _units(spec: ArraySpec) -> dict[str, tuple[float, int]]:
         v_unit = edge[f"v{r}"][0]
         units |= {f"v{r}": edge[f"v{r}"], f"w v{r}": (v_unit, 0),
                   f"partial {r}": (v_unit, spec.accumulator_width("partial"))}
-        units |= {f"u{r}": edge[f"u{r}"]} if spec.physics.u else {}
+        if spec.physics.u:
+            units |= {f"u{r}": edge[f"u{r}"], f"u{r} partial {r}": (v_unit * u_unit, 0)}
     units["coupling"] = edge["v0"][0] * u_unit, spec.accumulator_width("coupling")
     units["coupling term"] = spec.force_unit_val, 0
     for m, name in enumerate(spec.physics.basis):
-        value = {STATE: state_unit, ONE: 1.0}.get(name) or edge[f"h{m}"][0]
-        units |= {f"p h({name})": (value, 0), f"local term {name}": (spec.force_unit_val, 0)}
+        exact = {STATE: (state_unit, spec.state_bits), ONE: (1.0, 0)}
+        value = exact[name] if name in exact else edge[f"h{m}"]
+        units |= {f"h({name})": value, f"p h({name})": (value[0], 0),
+                  f"local term {name}": (spec.force_unit_val, 0)}
     drift = spec.accumulator_width("drift"), spec.accumulator_width("total")
     return units | {"drift": (spec.force_unit_val, drift[0]),
+                    "xi": (1 / SIGMA_RAW, GAUSSIAN_BITS),
                     "noise term": (spec.force_unit_val, 0),
                     "total": (spec.force_unit_val, drift[1]), "rounded": (state_unit, 0)}
 
@@ -409,7 +418,7 @@ def _idle(program: Program, observer: _Observer) -> Idle:
     heard = {int(node) + spec.offsets[int(k)] for node, k in edges}
     listening = {int(node) for node, _ in edges}
     terms = [f"local {name}" for m, name in enumerate(spec.physics.basis)
-             if not (program.local_codes[:, :, m] * program.local_gains[:, m, None]).any()]
+             if not _acts(program, m)]
     terms += [name for name, gain in (("coupling", program.coupling_gain),
                                       ("noise", program.noise_gain)) if not gain.any()]
     return Idle(
@@ -445,7 +454,8 @@ def _suggest(program: Program, signals: dict[str, Signal], observer: _Observer, 
              updates: int) -> Iterator[str]:
     """Yield what could be smaller, or should be larger."""
     spec = program.spec
-    yield from _suggest_states(spec, signals["state"], observer, updates)
+    yield from _suggest_states(spec, signals["state"], signals["rounded"], observer,
+                               updates)
     if clipped > _RARE:
         yield (f"scale the states down: {100 * clipped:.2g} % of the states are seen by their "
                f"neighbours clipped at {float(FUNCTIONS['clip'].reach):g}")
@@ -456,6 +466,8 @@ def _suggest(program: Program, signals: dict[str, Signal], observer: _Observer, 
         if needed < width:
             yield (f"{name} = {needed} would do instead of {width}: the largest code is "
                    f"{int(np.abs(codes).max())}")
+    yield from _suggest_functions(program, signals)
+    yield from _suggest_rows(program, observer)
     yield from _suggest_gains(program)
     for name, signal in signals.items():
         if signal.width and signal.worst_bits < signal.width and name in ("drift", "total"):
@@ -463,17 +475,103 @@ def _suggest(program: Program, signals: dict[str, Signal], observer: _Observer, 
                    f"{signal.width} that any program may need")
 
 
-def _suggest_states(spec: ArraySpec, state: Signal, observer: _Observer,
+def _suggest_states(spec: ArraySpec, state: Signal, rounded: Signal, observer: _Observer,
                     updates: int) -> Iterator[str]:
     saturated = int(observer.saturations.sum())
     if saturated > _RARE * updates:
         yield (f"scale the states down: {saturated} of {updates} updates saturate "
                f"({100 * saturated / updates:.2g} %)")
+    if spec.physics.overflow is not Overflow.SATURATE:
+        return
+    over = rounded.bits - spec.state_bits        # initial states saturate too, and are not seen
+    if (over > 0 and saturated > _RARE * updates
+            and _is_allowed(spec, state_bits=spec.state_bits + over)):
+        yield (f"state_bits = {spec.state_bits + over} would keep the resolution of states scaled "
+               f"down by {1 << over}: before they saturate they reach "
+               f"{rounded.lo * rounded.unit_val:.3g} to {rounded.hi * rounded.unit_val:.3g}")
     free = spec.state_bits - state.bits
-    if spec.physics.overflow is Overflow.SATURATE and free > 0:
+    if free > 0:
         yield (f"scale the states up by {1 << free}: they reach {state.lo * state.unit_val:.3g} to "
                f"{state.hi * state.unit_val:.3g} alone, so that {free} of {spec.state_bits} bits "
                "tell nothing")
+        if _is_allowed(spec, state_bits=spec.state_bits - free):
+            yield (f"state_bits = {spec.state_bits - free} would do instead of {spec.state_bits} "
+                   f"for states scaled up by {1 << free}")
+
+
+def _is_allowed(spec: ArraySpec, **widths: int) -> bool:
+    try:
+        replace(spec, **widths)
+    except ContractError:
+        return False
+    return True
+
+
+def _suggest_functions(program: Program, signals: dict[str, Signal]) -> Iterator[str]:
+    """Yield widths of tables whose values use less than half of them."""
+    spec, used = program.spec, _used_columns(program)
+    for width, prefixes, what in (("edge_bits", "uv", "u and v"),
+                                  ("basis_bits", "h", "tabled local functions")):
+        seen = [signals[name].bits for column, name in used.items() if column[0] in prefixes]
+        bits, needed = getattr(spec, width), max(seen, default=0)
+        if 0 < needed < bits and _is_allowed(spec, **{width: needed}):
+            yield (f"{width} = {needed} would do instead of {bits} for states, or functions, "
+                   f"scaled to it: {what} stay below 1/{1 << bits - needed} of their range")
+
+
+def _used_columns(program: Program) -> dict[str, str]:
+    """Return the table columns that count, and the signals that show them."""
+    columns = {name: name for name in program.tables if name[0] in "uv"}
+    return columns | {f"h{m}": f"h({name})" for m, name in enumerate(program.spec.physics.basis)
+                      if f"h{m}" in program.tables and _acts(program, m)}
+
+
+def _acts(program: Program, m: int) -> bool:
+    return bool((program.local_codes[:, :, m] * program.local_gains[:, m, None]).any())
+
+
+def _suggest_rows(program: Program, observer: _Observer) -> Iterator[str]:
+    table_bits = program.spec.table_bits
+    spare = _spare_row_bits(program, observer)
+    if spare and _is_allowed(program.spec, table_bits=table_bits - spare):
+        yield (f"table_bits = {table_bits - spare} would do instead of {table_bits}: rows that "
+               f"{1 << spare} share then are equal wherever states were seen")
+    jump, segment, node, name = max(_jumps(program, observer), default=(0.0, 0, 0, ""))
+    if jump > 1:
+        yield (f"table_bits should be larger than {table_bits}: from row to row, local term {name} "
+               f"of node {node} jumps by up to {jump:.2g} times the noise of segment {segment}")
+
+
+def _spare_row_bits(program: Program, observer: _Observer) -> int:
+    """Return how many low bits of a row's number tell apart nothing where states were seen."""
+    values = np.stack([program.tables[name] for name in _used_columns(program)])
+    for spare in range(1, program.spec.table_bits):
+        shared = values.reshape(len(values), -1, 1 << spare)
+        seen = observer.rows.reshape(-1, 1 << spare).any(axis=1)
+        if (np.ptp(shared, axis=2).any(axis=0) & seen).any():
+            return spare - 1
+    return 0
+
+
+def _jumps(program: Program, observer: _Observer) -> Iterator[tuple[float, int, int, str]]:
+    """Yield the largest jump of every local term, in standard deviations of a step's noise.
+
+    Those of a node count within the states that it was seen in; segment, node and name follow.
+    """
+    spec = program.spec
+    noise = program.noise_gain * SIGMA_RAW << spec.align_bits(spec.noise_term)
+    shift, half = spec.state_bits - spec.table_bits, spec.table_rows // 2
+    rows = [(observer.lo["state"] >> shift) + half, (observer.hi["state"] >> shift) + half]
+    for m, (name, term) in enumerate(zip(spec.physics.basis, spec.local_terms, strict=True)):
+        if f"h{m}" not in _used_columns(program):
+            continue
+        steps = np.abs(np.diff(np.roll(program.tables[f"h{m}"], half)))
+        factor = np.abs(program.local_codes[:, :, m]
+                        * (program.local_gains[:, m] << spec.align_bits(term))[:, None])
+        for segment, node in np.argwhere(factor * (noise > 0)[:, None]):
+            within = steps[rows[0][segment, node]:rows[1][segment, node]]
+            jump = factor[segment, node] * within.max(initial=0) / noise[segment]
+            yield float(jump), int(segment), int(node), name
 
 
 def _suggest_gains(program: Program) -> Iterator[str]:
@@ -481,6 +579,13 @@ def _suggest_gains(program: Program) -> Iterator[str]:
     gains = {"coupling_gain": program.coupling_gain, "noise_gain": program.noise_gain} | {
         f"local gain of {name}": program.local_gains[:, m] * program.local_codes[:, :, m].any(
             axis=1) for m, name in enumerate(spec.physics.basis)}
+    every = np.abs(np.concatenate(list(gains.values())))
+    least = int(every[every > 0].min(initial=spec.gain.hi))
+    spare = (least // _COARSE_GAIN).bit_length() - 1
+    if spare > 0 and _is_allowed(spec, gain_bits=spec.gain_bits - spare):
+        yield (f"gain_bits = {spec.gain_bits - spare} would do instead of {spec.gain_bits}: the "
+               f"smallest gain is {least}, and {50 / _COARSE_GAIN:.2g} % may be "
+               "rounded off")
     for name, values in gains.items():
         used = np.abs(values[values != 0])
         if len(used) and used.min() < _COARSE_GAIN:
