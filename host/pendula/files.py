@@ -1,12 +1,17 @@
 """Files that appear whole or not at all, and where kept ones are."""
 
+import glob
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["cache_folder", "replacing"]
+
+_TOKEN_BYTES = 4
+_STALE_S = 3600.0       # nothing is written that long without a byte
 
 
 def cache_folder() -> Path:
@@ -20,7 +25,9 @@ def cache_folder() -> Path:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`, to be written; it replaces `path` at the end.
 
-    The temporary path has the same suffix, and is gone after an error or an interruption.
+    The temporary path has the same suffix, and is gone after an error or an interruption; what a
+    process that was killed left an hour ago or more is deleted. The file is on the disk before it
+    gets its name, so that a power cut leaves the old one or the new one.
 
     Raises
     ------
@@ -28,9 +35,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the folder cannot be written to.
     """
     target = Path(path)
-    temporary = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    temporary = target.with_name(f".{secrets.token_hex(_TOKEN_BYTES)}.{target.name}")
     try:
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+    _sweep(target)
+
+
+def _sweep(target: Path) -> None:
+    """Delete what killed processes left of a file."""
+    token = "[0-9a-f]" * (2 * _TOKEN_BYTES)
+    for left in target.parent.glob(f".{token}.{glob.escape(target.name)}"):
+        with suppress(OSError):             # another process may have been faster
+            if time.time() - left.stat().st_mtime > _STALE_S:
+                left.unlink()
