@@ -68,12 +68,20 @@ class Harness:
         """Look only at what makes something hold in every cycle."""
         self.m.d.comb += [_assume(claim) for claim in claims]
 
+    def still(self, *signals: Any, whenever: Any = 1) -> None:
+        """Look only at what keeps signals as they were, where it held in the cycle before."""
+        held_back = Signal()
+        self.m.d.sync += held_back.eq(whenever)
+        for signal in map(Value.cast, signals):
+            before = Signal(signal.shape())
+            self.m.d.sync += before.eq(signal)
+            self.assume(~held_back | (signal == before))
+
     def constant(self, shape: Any) -> Signal:
         """Return a signal that has any value, the same in all cycles."""
-        signal, held, started = Signal(shape), Signal(shape), Signal()
+        signal = Signal(shape)
         self.free(signal)
-        self.m.d.sync += [started.eq(1), held.eq(signal)]
-        self.assume(~started | (signal == held))
+        self.still(signal)
         return signal
 
     def counter(self, event: Any, width: int = 8) -> Signal:

@@ -6,6 +6,7 @@ happens at their edges is within reach.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,23 +17,30 @@ from cobs import cobs as library
 from formal.prover import Harness, NotProvenError, inner_registers, planted, prove, streams_of
 from pendula.contract import ArraySpec, get_physics
 from pendula.contract.protocol import CRC_BYTES, Hello, seal
+from pendula_gateware.array.readout import Readout
 from pendula_gateware.interfaces import Byte
 from pendula_gateware.link import cobs, deframer
 from pendula_gateware.link.cobs import Decoder, Encoder
+from pendula_gateware.link.controller import Controller
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
+from pendula_gateware.link.memory_port import MemoryPort
 from pendula_gateware.link.parser import Parser
 from pendula_gateware.link.responder import HelloPacket, Responder
+from pendula_gateware.link.runner import Runner
+from pendula_gateware.link.uart import UartReceiver
 from pendula_gateware.numeric.buffer import StreamBuffer
 
 SMALL_REQUEST_BYTES = 4
+SHORT_CODE = 4              # of a full COBS block
+SHORT_RING_BYTES = 16
 
 
 @pytest.fixture
 def short_blocks(monkeypatch):
     """COBS blocks of at most 3 bytes."""
-    monkeypatch.setattr(cobs, "FULL_CODE", 4)
-    monkeypatch.setattr(cobs, "BUFFER_BYTES", 16)
+    monkeypatch.setattr(cobs, "FULL_CODE", SHORT_CODE)
+    monkeypatch.setattr(cobs, "BUFFER_BYTES", SHORT_RING_BYTES)
 
 
 @pytest.fixture
@@ -42,80 +50,137 @@ def short_requests(monkeypatch):
     monkeypatch.setattr(deframer, "MAX_FRAME_BYTES", SMALL_REQUEST_BYTES + CRC_BYTES)
 
 
-# Stream rules, by induction
+# Stream rules
 
-def make_hello() -> HelloPacket:
-    spec = ArraySpec(physics=get_physics("quartic"), nodes=5, offsets=(-2, 1), segments=1)
-    return HelloPacket(hello=Hello.of(spec, contract_id="0" * 16, build_id="0" * 16, lanes=1))
+def make_spec() -> ArraySpec:
+    return ArraySpec(physics=get_physics("quartic"), nodes=3, offsets=(-2, 1), segments=1)
 
 
-BLOCKS: dict[str, Callable[[], Any]] = {
-    "buffer": lambda: StreamBuffer(Byte), "decoder": Decoder, "encoder": Encoder,
+def make_hello() -> Hello:
+    return Hello.of(make_spec(), contract_id="0" * 16, build_id="0" * 16, lanes=1)
+
+
+LASTING: dict[str, Callable[[], Any]] = {
+    "buffer": lambda: StreamBuffer(Byte), "COBS decoder": Decoder, "COBS encoder": Encoder,
     "framer": Framer, "deframer": Deframer, "parser": Parser, "responder": Responder,
-    "hello": make_hello}
+    "HELLO": lambda: HelloPacket(hello=make_hello()),
+    "memory port": lambda: MemoryPort(spec=make_spec()),
+    "readout": lambda: Readout(spec=make_spec(), lanes=2),
+    "UART receiver": lambda: UartReceiver(clock_hz=8, baud_hz=2)}
+BOUNDED: dict[str, Callable[[], Any]] = {
+    "runner": lambda: Runner(capacity=3),
+    "controller": lambda: Controller(spec=make_spec(), hello=make_hello())}
+BLOCKS = LASTING | BOUNDED
+BOUNDED_CYCLES = 12
+INDEPENDENT_CYCLES = 8
+INDEPENDENT_UART_CYCLES = 48        # a byte comes in 42
+
+
+def use_port(harness: Harness, port: Any) -> None:
+    """Look only at one request, over and over."""
+    harness.still(port.check, port.read, port.memory, port.first, port.rows)
+    harness.assume(~(port.check & port.read))
+
+
+def use_runner(harness: Harness, runner: Any) -> None:
+    """Look only at jobs that stay until they are done."""
+    harness.still(runner.force, runner.first, runner.count, runner.segments, runner.alone,
+                  runner.measure, runner.measurable, whenever=runner.run)
+    harness.still(runner.run, whenever=runner.run & ~runner.done)
+
+
+USES = {MemoryPort.__name__: use_port, Runner.__name__: use_runner}
 
 
 def stream_rules(block: Any) -> Harness:
     harness = Harness(block)
     harness.free_inputs(block)
     harness.rules(block)
+    if use := USES.get(type(block).__name__):
+        use(harness, block)
     return harness
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", LASTING)
 def test_what_is_offered_stays_until_it_is_taken(tmp_path, name):
     """If it does so at the inputs, it does so at the outputs."""
-    prove(stream_rules(BLOCKS[name]()), tmp_path, 4, induction=True)
+    prove(stream_rules(LASTING[name]()), tmp_path, 4, induction=True)
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_what_is_offered_stays_for_some_cycles(tmp_path, name):
+    prove(stream_rules(BOUNDED[name]()), tmp_path, BOUNDED_CYCLES)
 
 
 def independence(make: Callable[[], Any]) -> Harness:
-    """Two blocks, all of whose inputs agree but for ready, and that up to some cycle."""
+    """Two blocks whose inputs agree, but for ready while nothing is offered."""
     first, second = make(), make()
     harness = Harness(first, second)
-    apart, ready_differs = Signal(), C(0)
-    outputs = {name for name, _ in streams_of(first)
-               if first.signature.members[name].flow is Out}
+    apart, parts = Signal(), C(0)
+    ports = [(port, getattr(second, name)) for name, port in streams_of(first)
+             if first.signature.members[name].flow is Out]
+    for port, other in ports:
+        harness.check(apart | (port.valid == other.valid))
+        harness.free(port.ready, other.ready)
+        parts |= port.valid & (port.ready != other.ready)
+    names = {name for name, _ in streams_of(first)}
     for (path, member, value), (*_, other) in zip(
             first.signature.flatten(first), second.signature.flatten(second), strict=True):
-        if member.flow is Out and path[0] in outputs and path[-1] == "valid":
-            harness.check(apart | (value == other))
-        if member.flow is In:
+        if member.flow is In and not (path[-1] == "ready" and path[0] in names):
             harness.free(value, other)
-            differ = Value.cast(value) != Value.cast(other)
-            if path[0] in outputs:
-                ready_differs |= differ
-            else:
-                harness.assume(~differ)
-    harness.m.d.sync += apart.eq(apart | ready_differs)
+            harness.assume(Value.cast(value) == Value.cast(other))
+    harness.m.d.sync += apart.eq(apart | parts)
+    if use := USES.get(type(first).__name__):
+        use(harness, first)
     return harness
 
 
-@pytest.mark.parametrize("name", ["buffer", "decoder", "encoder", "deframer", "parser",
-                                  "responder"])
+@pytest.mark.usefixtures("short_blocks")
+@pytest.mark.parametrize("name", BLOCKS)
 def test_offers_do_not_wait_for_ready(tmp_path, name):
-    """Whether something is offered does not depend on whether it would be taken now."""
-    prove(independence(BLOCKS[name]), tmp_path, 8)
+    """What nobody would take is offered as well: ready matters only where something is offered."""
+    cycles = INDEPENDENT_UART_CYCLES if name == "UART receiver" else INDEPENDENT_CYCLES
+    prove(independence(BLOCKS[name]), tmp_path, cycles)
 
 
-@pytest.mark.parametrize(("component", "old", "new"), [
-    (lambda: StreamBuffer, "self.o.ready | ~self.o.valid", "C(1)"),
-    (lambda: Decoder, "self.o.valid | self.o.ready)\n", "self.o.valid | C(1))\n"),
-    (lambda: Encoder, "moves = Signal.like(start), ~self.o.valid | self.o.ready",
+@pytest.mark.parametrize(("component", "arguments", "old", "new"), [
+    (StreamBuffer, {"shape": Byte}, "self.o.ready | ~self.o.valid", "C(1)"),
+    (Decoder, {}, "self.o.valid | self.o.ready)\n", "self.o.valid | C(1))\n"),
+    (Encoder, {}, "moves = Signal.like(start), ~self.o.valid | self.o.ready",
      "moves = Signal.like(start), C(1)"),
-    (lambda: Deframer, "m.If(~self.o.valid | self.o.ready)", "m.If(C(1))"),
-], ids=["buffer", "decoder", "encoder", "deframer"])
-def test_an_offer_that_is_dropped_is_found(tmp_path, component, old, new):
-    block = component()
-    arguments = (Byte,) if block is StreamBuffer else ()
+    (Deframer, {}, "m.If(~self.o.valid | self.o.ready)", "m.If(C(1))"),
+    (MemoryPort, {"spec": make_spec()}, 'm.State("SEND"), m.If(ready)', 'm.State("SEND")'),
+    (UartReceiver, {"clock_hz": 8, "baud_hz": 2}, "m.If(self.o.ready)", "m.If(C(1))"),
+], ids=["buffer", "decoder", "encoder", "deframer", "memory port", "receiver"])
+def test_an_offer_that_is_dropped_is_found(tmp_path, component, arguments, old, new):
     with pytest.raises(NotProvenError):
-        prove(stream_rules(planted(block, old, new)(*arguments)), tmp_path, 4, induction=True)
+        prove(stream_rules(planted(component, old, new)(**arguments)), tmp_path, 4, induction=True)
 
 
-def test_an_offer_that_waits_is_found(tmp_path):
-    waiting = planted(Parser, "self.tail.valid.eq(self.i.valid)",
-                      "self.tail.valid.eq(self.i.valid & self.tail.ready)")
+@pytest.mark.parametrize(("component", "arguments", "old", "new"), [
+    (Runner, {"capacity": 3}, "m.If(self.index.ready)", "m.If(C(1))"),
+    (Controller, {"spec": make_spec(), "hello": make_hello()},
+     "with m.If(response.ready):\n                    m.d.comb += [self.jitter.draw",
+     "with m.If(C(1)):\n                    m.d.comb += [self.jitter.draw"),
+], ids=["runner", "controller"])
+def test_an_offer_that_is_dropped_early_is_found(tmp_path, component, arguments, old, new):
     with pytest.raises(NotProvenError):
-        prove(independence(waiting), tmp_path, 12)
+        prove(stream_rules(planted(component, old, new)(**arguments)), tmp_path, BOUNDED_CYCLES)
+
+
+@pytest.mark.usefixtures("short_blocks")
+@pytest.mark.parametrize(("component", "old", "new", "cycles"), [
+    (Parser, "self.tail.valid.eq(self.i.valid)",
+     "self.tail.valid.eq(self.i.valid & self.tail.ready)", 12),
+    (Framer, "self.i.valid & crc.ready", "self.i.valid & crc.ready & self.o.ready",
+     INDEPENDENT_CYCLES),
+    (UartReceiver, "m.If(~line | (self.o.valid", "m.If(~line | ~self.o.ready | (self.o.valid",
+     INDEPENDENT_UART_CYCLES)])
+def test_an_offer_that_waits_is_found(tmp_path, component, old, new, cycles):
+    arguments = {"clock_hz": 8, "baud_hz": 2} if component is UartReceiver else {}
+    waiting = planted(component, old, new)
+    with pytest.raises(NotProvenError):
+        prove(independence(lambda: waiting(**arguments)), tmp_path, cycles)
 
 
 # Nothing is lost, made up or put out of order
@@ -156,10 +221,70 @@ def test_a_buffer_that_loses_or_swaps_is_found(tmp_path, old, new):
         prove(buffer_order(planted(StreamBuffer, old, new)(Byte)), tmp_path, 6)
 
 
+def ring_order(encoder: Any, *, invariants: bool = False) -> Harness:
+    """The ring is read place by place, and each place is written once before it is read.
+
+    One place, any of them, is watched: `full` from when it is written until it is read, with `byte`
+    in it. `shown` and `shown_byte` are what should be offered, from the place `shown_from`.
+    """
+    inner = encoder.elaborate(None)
+    ring, o = inner.submodules.ring, encoder.o
+    (write,), (read,) = ring.write_ports, ring.read_ports
+    registers = {signal.name: signal for signal in inner_registers(inner, encoder)}
+    start, place = registers["start"], registers["place"]
+    harness = Harness(inner)
+    harness.free_inputs(encoder)
+    watched = harness.constant(start.shape())
+    following, shown_from = Signal.like(start), Signal.like(start)
+    full, byte, shown, shown_byte = Signal(), Signal(Byte), Signal(), Signal(Byte)
+    moves = ~o.valid | o.ready
+    reads = moves & (read.addr != start)
+    read_here = reads & (read.addr == watched)
+    written_here = write.en & (write.addr == watched)
+    harness.m.d.sync += following.eq(following + reads)
+    with harness.m.If(moves):
+        harness.m.d.sync += [shown.eq(reads), shown_from.eq(read.addr), shown_byte.eq(byte)]
+    with harness.m.If(written_here):
+        harness.m.d.sync += [full.eq(1), byte.eq(write.data)]
+    with harness.m.Elif(read_here):
+        harness.m.d.sync += full.eq(0)
+    harness.check(read.addr == following, ~read_here | full, ~written_here | ~full,
+                  o.valid == shown, ~(shown & (shown_from == watched)) | (o.p == shown_byte))
+    if invariants:
+        look = ring.read_port(domain="comb")
+        harness.m.d.comb += look.addr.eq(watched)
+        used, block, ahead = ((end - begin)[:len(start)] for begin, end in (
+            (read.addr, place), (start, place), (read.addr, watched)))
+        harness.check(full == ((ahead < used) & (watched != start)), ~full | (look.data == byte),
+                      used >= block, block != 0,
+                      ~registers["room"] | (used <= cobs.BUFFER_BYTES - 5))
+    return harness
+
+
+@pytest.mark.usefixtures("short_blocks")
+def test_the_ring_of_the_encoder_loses_and_repeats_nothing(tmp_path):
+    """Whatever comes and is taken when: what is written goes out, once, in order of its places."""
+    prove(ring_order(Encoder(), invariants=True), tmp_path, 4, induction=True)
+
+
+RING_FAULT_CYCLES = 12
+
+
+@pytest.mark.usefixtures("short_blocks")
+@pytest.mark.parametrize(("old", "new"), [
+    ("BUFFER_BYTES - 5", "BUFFER_BYTES"), ("Mux(closing, start, place)", "place"),
+    ("m.d.sync += start.eq(place)", "m.d.sync += start.eq(place + 1)"),
+    ("place.eq(place + (place != start))", "place.eq(place + 1)"),
+    ("read.en.eq(moves)", "read.en.eq(1)")])
+def test_a_ring_that_loses_or_repeats_is_found(tmp_path, monkeypatch, old, new):
+    monkeypatch.setattr(cobs, "BUFFER_BYTES", 8)        # soon full
+    with pytest.raises(NotProvenError):
+        prove(ring_order(planted(Encoder, old, new)()), tmp_path, RING_FAULT_CYCLES)
+
+
 def round_trip(encoder: Any, decoder: Any) -> Harness:
-    """Bytes of packets come back through encoder and decoder, and so do their ends; no stalls."""
+    """Bytes of packets come back through encoder and decoder, and so do their ends."""
     harness = Harness(encoder, decoder)
-    harness.assume(encoder.i.valid, decoder.o.ready)
     connect(harness.m, encoder.o, decoder.i)
     harness.free_inputs(encoder, besides=("o",))
     harness.free_inputs(decoder, besides=("i",))
@@ -177,12 +302,12 @@ def round_trip(encoder: Any, decoder: Any) -> Harness:
     return harness
 
 
-DEPTH_CYCLES = 13
+ROUND_TRIP_CYCLES = 13
 
 
 @pytest.mark.usefixtures("short_blocks")
 def test_what_is_encoded_is_decoded(tmp_path):
-    prove(round_trip(Encoder(), Decoder()), tmp_path, DEPTH_CYCLES)
+    prove(round_trip(Encoder(), Decoder()), tmp_path, ROUND_TRIP_CYCLES)
 
 
 @pytest.mark.usefixtures("short_blocks")
@@ -195,7 +320,7 @@ def test_what_is_encoded_is_decoded(tmp_path):
 def test_a_wrong_encoder_or_decoder_is_found(tmp_path, component, old, new):
     blocks = {Encoder: Encoder, Decoder: Decoder} | {component: planted(component, old, new)}
     with pytest.raises(NotProvenError):
-        prove(round_trip(blocks[Encoder](), blocks[Decoder]()), tmp_path, DEPTH_CYCLES)
+        prove(round_trip(blocks[Encoder](), blocks[Decoder]()), tmp_path, ROUND_TRIP_CYCLES)
 
 
 # Deframer
@@ -237,3 +362,28 @@ def test_a_request_after_any_noise_arrives_in_time(tmp_path):
 def test_a_deframer_that_noise_spoils_is_found(tmp_path, old, new):
     with pytest.raises(NotProvenError):
         prove(noise_then_request(planted(Deframer, old, new)(), 40), tmp_path, 42)
+
+
+# What docs/reference/security.md says
+
+EVER = "any number of cycles, by induction"
+CLAIMS = [
+    ("what is offered stays, unchanged, until it is taken", ", ".join(LASTING), EVER),
+    ("the same", ", ".join(BOUNDED), f"the first {BOUNDED_CYCLES} cycles"),
+    ("an offer does not wait for ready", ", ".join(BLOCKS),
+     f"the first {INDEPENDENT_CYCLES} cycles; UART receiver: {INDEPENDENT_UART_CYCLES}"),
+    ("a buffer holds two in order, loses and repeats none", "buffer", EVER),
+    ("every place of the ring is written once, then sent once, in order",
+     f"COBS encoder, with a ring of {SHORT_RING_BYTES} bytes", EVER),
+    ("what is encoded is decoded, with stalls on both sides",
+     f"COBS encoder and decoder, with blocks of {SHORT_CODE - 1} bytes",
+     f"the first {ROUND_TRIP_CYCLES} cycles"),
+    (f"after any {NOISE_BYTES} bytes and a delimiter, a request arrives in time",
+     f"deframer, with requests of {SMALL_REQUEST_BYTES} bytes", "all bytes"),
+]
+
+
+def test_the_document_claims_what_is_proven_here():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "security.md").read_text()
+    table = page.split("| claim | blocks | for |\n|---|---|---|\n")[1].split("\n\n")[0]
+    assert table.splitlines() == [f"| {' | '.join(claim)} |" for claim in CLAIMS]
