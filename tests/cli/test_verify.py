@@ -49,23 +49,79 @@ def test_difference_exits_with_one_and_the_report_shows_it(path, monkeypatch, tm
     assert str(tmp_path) not in html
 
 
-def test_missing_tool_exits_with_two_where_it_was_asked_for(path, monkeypatch):
-    def refuse(url):
-        if url == "pysim://":
-            raise MissingExtraError("pysim:// needs amaranth")
-        return open_device(url)
-    monkeypatch.setattr(verification, "open_device", refuse)
+@pytest.fixture
+def lack(monkeypatch):
+    """Return a function that takes the tools of devices away, by beginnings of their URLs."""
+    def take(*beginnings):
+        def refuse(url):
+            if url.startswith(beginnings):
+                raise MissingExtraError(f"{url} needs a tool")
+            return open_device("twin://" if url == "netlist://ecp5" else url)
+        monkeypatch.setattr(verification, "open_device", refuse)
+    return take
+
+
+def test_missing_tool_exits_with_two_where_it_was_asked_for(path, lack):
+    lack("pysim:")
     code, out, _ = run(path, "-n", 50, "--rungs", "integers,pysim")
     assert code == 2
-    assert re.search(r"^pysim +not run: pysim:// needs amaranth$", out, re.MULTILINE)
+    assert re.search(r"^pysim +not run: pysim:// needs a tool$", out, re.MULTILINE)
+    code, out, _ = run(path, "-n", 50, "--rungs", "integers", "--device", "pysim://")
+    assert code == 2
+    assert "of 1 that were run; could not run: device, so that no gateware was compared." in out
+
+
+def test_missing_tools_of_the_whole_ladder_are_in_the_verdict(path, lack):
+    lack("pysim:", "verilator:")
+    code, out, _ = run(path, "-n", 50)
+    assert code == 0
+    assert "of 8 that were run; could not run: pysim, verilator.\n" in out
+    lack("pysim:", "verilator:", "netlist:")
+    code, out, _ = run(path, "-n", 50)
+    assert code == 0
+    assert ("All rungs agree that must, of 7 that were run; could not run: pysim, verilator, "
+            "netlist, so that no gateware was compared.\n") in out
+
+
+@pytest.mark.parametrize("options", [[], ["--rungs", "integers,pysim"]])
+def test_nothing_that_was_run_exits_with_two(path, lack, options):
+    lack("")
+    code, out, _ = run(path, "-n", 50, *options)
+    assert code == 2
+    assert "Nothing was run; could not run: " in out
+
+
+def test_a_difference_outweighs_what_could_not_run(path, monkeypatch):
+    def open_some(url):
+        if url == "pysim://":
+            raise MissingExtraError("needs a tool")
+        device = open_device(url)
+        return AlteredDevice(device, program=bump("codes", 1, 5, 2)) if url == "twin://" else device
+    monkeypatch.setattr(verification, "open_device", open_some)
+    assert run(path, "-n", 50, "--rungs", "integers,pysim")[0] == 1
 
 
 def test_codes_alone_exit_with_two_where_parameters_were_asked_for(tmp_path):
     save(relaxing_program(), tmp_path / "m.pendula")
     code, out, _ = run(tmp_path / "m.pendula", "-n", 50, "--rungs", "parameters,tables")
     assert code == 2
-    assert "All rungs agree that must, of 1 that were run; not run: parameters." in out
+    assert "All rungs agree that must, of 1 that were run; not in the file: parameters." in out
     assert re.search(r"^parameters +not run: the file holds codes alone", out, re.MULTILINE)
+
+
+def test_codes_alone_are_no_fault_of_the_whole_ladder(tmp_path, lack):
+    lack("pysim:", "verilator:")
+    save(relaxing_program(), tmp_path / "m.pendula")
+    code, out, _ = run(tmp_path / "m.pendula", "-n", 50)
+    assert code == 0
+    assert ("of 7 that were run; not in the file: parameters; could not run: pysim, verilator."
+            in out)
+
+
+def test_a_named_rung_needs_its_device(path):
+    code, out, err = run(path, "--rungs", "integers,device")
+    assert (code, out) == (2, "")
+    assert "rung 'device' needs a device" in err
 
 
 def test_json(path):

@@ -187,7 +187,9 @@ def test_what_cannot_run_is_listed_and_is_no_pass(monkeypatch, error):
     found = run(relaxing_program(), "integers", "pysim")
     assert found.results[1].agrees is None
     assert found.results[1].finding == "no such tool"
-    assert found.verdict == ("All rungs agree that must, of 1 that were run; not run: pysim.")
+    assert found.verdict == (
+        "All rungs agree that must, of 1 that were run; could not run: pysim, "
+        "so that no gateware was compared.")
     assert [result.rung.name for result in found.missing] == ["pysim"]
 
 
@@ -242,7 +244,7 @@ def test_files_of_codes_alone_leave_the_rung_out():
     assert [result.agrees for result in found.results] == [True, None, True]
     assert "train the model again" in found.results[1].finding
     assert [result.rung.name for result in found.missing] == ["parameters"]
-    assert found.verdict.endswith("of 2 that were run; not run: parameters.")
+    assert found.verdict.endswith("of 2 that were run; not in the file: parameters.")
 
 
 def test_result_is_plain_data():
@@ -261,6 +263,7 @@ def test_kinds():
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"rungs": ["nothing"]}, "rung must be one of half-steps, steps, .*, not 'nothing'"),
+    ({"rungs": ["integers", "device"]}, "rung 'device' needs a device"),
     ({"count": 5}, "at least 32, not 5"),
     ({"rungs": [], "device": "float://"}, "bits can be the twin's, not float://"),
     ({"program": relaxing_program(initial=InitialState.KEEP)}, "not keep states"),

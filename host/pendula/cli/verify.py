@@ -42,8 +42,10 @@ def command(model: str, url: str, rungs: str | None, count: int, seed: int, repo
     laws alone can agree, both sides share their noise, so that the rung's own shift of the law is
     measured. Where bits must agree, the first sample, step and node that differ are named.
 
-    Exit code: 0 all rungs agree that must; 1 one does not; 2 one that was asked for by name could
-    not run. What tools are missing for is listed as not run.
+    Exit code: 0 all rungs agree that must, and at least one was run; 1 one does not; 2 nothing
+    could run, or not all that was asked for by name (with --rungs or --device). Of rungs that were
+    not named, the verdict lists those that could not run, for want of a tool, and the one for which
+    the file holds nothing: they change no exit code.
 
     \b
     Examples:
@@ -69,8 +71,9 @@ def command(model: str, url: str, rungs: str | None, count: int, seed: int, repo
     emit(found.to_dict() if as_json else _summary(found, report), as_json)
     if found.different:
         return EXIT_DIFFERENT
-    wanted = {*(names or ()), *(["device"] if url else [])}
-    return EXIT_MISSING if any(one.rung.name in wanted for one in found.missing) else 0
+    named = {*(names or ()), *(["device"] if url else [])}
+    nothing = len(found.missing) == len(found.results)
+    return EXIT_MISSING if nothing or any(one.rung.name in named for one in found.missing) else 0
 
 
 def _mark(result: Result) -> str:

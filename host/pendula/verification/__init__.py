@@ -53,6 +53,8 @@ class Result:
         Whether what must agree does; None if the rung was not run.
     finding : str
         The figure behind it, or why it was not run.
+    applies : bool
+        Whether the program has what the rung changes.
     count : int
         Samples of each side.
     seconds : float
@@ -71,6 +73,7 @@ class Result:
     url: str
     agrees: bool | None
     finding: str
+    applies: bool = True
     count: int = 0
     seconds: float = 0.0
     exact: Exact | None = None
@@ -111,21 +114,32 @@ class Verification:
 
     @property
     def missing(self) -> tuple[Result, ...]:
-        """Rungs that were not run though they could be."""
+        """Rungs that were not run."""
         return tuple(result for result in self.results if result.agrees is None)
 
     @property
     def verdict(self) -> str:
         """The outcome in one sentence."""
-        ran = sum(result.agrees is not None for result in self.results)
-        rest = (f"; not run: {', '.join(result.rung.name for result in self.missing)}"
-                if self.missing else "")
+        ran, rest = len(self.results) - len(self.missing), self._unsaid
         if self.different:
             return (f"The ladder breaks at {self.different.rung.name}: "
                     f"{self.different.finding}{rest}.")
         if not ran:
             return f"Nothing was run{rest}."
         return f"All rungs agree that must, of {ran} that were run{rest}."
+
+    @property
+    def _unsaid(self) -> str:
+        """What the verdict says nothing about."""
+        absent = [one.rung.name for one in self.missing if not one.applies]
+        failed = [one.rung for one in self.missing if one.applies]
+        rest = f"; not in the file: {', '.join(absent)}" if absent else ""
+        if failed:
+            rest += f"; could not run: {', '.join(rung.name for rung in failed)}"
+        bits = [one for one in self.results if one.rung.kind is Kind.BITS]
+        if bits and all(one.agrees is None for one in bits):
+            rest += ", so that no gateware was compared"
+        return rest
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the samples as data that JSON can hold."""
@@ -166,8 +180,8 @@ def verify(program: Program, *, count: int, seed: int, device: str = "",
     Raises
     ------
     ProgramError
-        If a rung is unknown, the program keeps states, the device is not exact, or there are too
-        few samples.
+        If a rung is unknown or lacks its device, the program keeps states, the device is not exact,
+        or there are too few samples.
     MissingExtraError
         If SciPy is missing.
     """
@@ -197,11 +211,13 @@ def choose(program: Program, names: Sequence[str] | None, device: str) -> list[R
     Raises
     ------
     ProgramError
-        If one is unknown.
+        If one is unknown, or the last one is called and no device is named.
     """
     for name in names or ():
         if name not in RUNGS:
             raise ProgramError(f"rung must be one of {', '.join(RUNGS)}, not {name!r}")
+    if names and "device" in names and not device:
+        raise ProgramError("rung 'device' needs a device: name its URL, --device")
     wanted = RUNGS if names is None else [*names, *(["device"] if device else [])]
     return [rung for rung in build_ladder(real=bool(program.unrounded))
             if rung.name in wanted and (rung.name != "device" or device)]
@@ -225,7 +241,8 @@ class _Run:
     def climb(self, rung: Rung, url: str) -> Result:
         """Return the verdict on one rung."""
         if rung.name == PARAMETERS and not self._program.unrounded:
-            return Result(rung=rung, url=url, agrees=None, finding=_NO_PARAMETERS)
+            return Result(rung=rung, url=url, agrees=None, finding=_NO_PARAMETERS,
+                          applies=False)
         try:
             return (self._bits if rung.kind is Kind.BITS else self._law)(rung, url)
         except (MissingExtraError, BuildError, LinkError) as error:
