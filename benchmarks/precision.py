@@ -11,8 +11,9 @@ other widths are of the same construction, drawn in the float model by inversion
 
 Area is what Yosys makes of one lane of the digits' array (8 x 8 nodes, 24 neighbours, one segment),
 and for the noise of its source alone; LUTs count two a carry cell and four a distributed memory on
-ECP5, as nextpnr does. The clock is that of a lane between chains of registers, placed and routed
-with one seed, and with more at the defaults.
+ECP5, as nextpnr does. The clock is that of a lane, or for the noise of its source, between chains
+of registers, placed and routed with one seed at the ends of each width, then with more: two there,
+four at the defaults and for the noise.
 """
 
 import argparse
@@ -61,9 +62,10 @@ KEPT = FIGURES / "precision.json"
 WIDTHS = {"state_bits": range(8, 25, 2), "edge_bits": range(2, 11), "code_bits": range(2, 8),
           "table_bits": range(4, 13, 2), "noise_bits": range(5, 15)}
 CLOCKED = {"ecp5": {"state_bits": (12, 24), "edge_bits": (4, 10), "code_bits": (2, 6),
-                    "table_bits": (6, 12)},     # an UltraPlus lacks a ninth DSP block for others:
+                    "table_bits": (6, 12), "noise_bits": (6, 12, 14)},
            "ice40": {"state_bits": (12, 24), "edge_bits": (4,), "code_bits": (2,),
-                     "table_bits": (6,)}}
+                     "table_bits": (6,), "noise_bits": (6, 12, 14)}}
+"""Widths that are clocked; an UltraPlus lacks a ninth DSP block for others of a lane."""
 SEEDS = 1, 2, 3, 4
 NAMES = {"state_bits": "bits of the state x", "edge_bits": "bits of u and v",
          "code_bits": "bits of a coupling w", "table_bits": "bits that address a table",
@@ -161,14 +163,14 @@ def part_area() -> None:
 # Clock
 
 def part_clock() -> None:
-    """Place and route lanes: one seed everywhere, then the others at the defaults."""
+    """Place and route: all seeds at the defaults and for the noise, two elsewhere."""
     default = ("state_bits", modelfile.load("digits").spec.state_bits)
-    for family, clocked in CLOCKED.items():
-        ends = [(width, bits) for width, chosen in clocked.items() for bits in chosen]
-        for width, bits in (default, *ends):
-            keep_clocks(family, width, bits, SEEDS[:1])
-    for family in CLOCKED:
-        keep_clocks(family, *default, SEEDS)
+    for seeds in range(1, len(SEEDS) + 1):
+        for family, clocked in CLOCKED.items():
+            ends = [(width, bits) for width, chosen in clocked.items() for bits in chosen]
+            for width, bits in (default, *ends):
+                if seeds <= 2 or width == "noise_bits" or (width, bits) == default:
+                    keep_clocks(family, width, bits, SEEDS[:seeds])
 
 
 def keep_clocks(family: str, width: str, bits: int, seeds: Iterable[int]) -> None:
@@ -293,12 +295,25 @@ def curve(axes: Any, prefix: str, width: str, value: str, error: str = "", **sty
                       yerr=[2 * row[error] for row in rows.values()] if error else None, **style)
 
 
+def plot_clocks(axes: Any, width: str) -> None:
+    """Plot the clock of each seed over a width; the defaults are in all plots of a lane."""
+    spec = modelfile.load("digits").spec
+    for number, (family, title) in enumerate(TITLES.items()):
+        default = kept().get(f"clock, {family}: state_bits {spec.state_bits}", {})
+        rates = {bits: kept().get(f"clock, {family}: {width} {bits}", {}) for bits in WIDTHS[width]}
+        if width != "noise_bits":
+            rates[getattr(spec, width)] = default
+        points = [(bits, rate) for bits, found in rates.items() for rate in found.values()]
+        if points:
+            axes.plot(*zip(*points), ".", color=f"C{number}", label=title)
+
+
 def part_plots() -> None:
-    figure, axes = plt.subplots(3, len(WIDTHS), figsize=(14, 8), sharey="row", sharex="col",
+    figure, axes = plt.subplots(4, len(WIDTHS), figsize=(14, 10.5), sharey="row", sharex="col",
                                 layout="constrained")
     floor = kept()["quality: floor"]["to held-out"]
     for column, width in enumerate(WIDTHS):
-        added, quality, cells = axes[:, column]
+        added, quality, cells, clocks = axes[:, column]
         curve(added, "quality", width, "added", "error of added", color="C0")
         added.set_yscale("symlog", linthresh=1e-7)
         curve(quality, "quality", width, "to held-out", "error", color="C1")
@@ -306,8 +321,10 @@ def part_plots() -> None:
         quality.set_ylim(0, 0.06)
         for family, title in TITLES.items():
             curve(cells, f"area, {family}", width, "LUT", label=title)
-        cells.set_xlabel(NAMES[width])
         cells.set_ylim(0, 3600)
+        plot_clocks(clocks, width)
+        clocks.set_ylim(0, 160)
+        clocks.set_xlabel(NAMES[width])
         if width == "noise_bits":
             cells.set_title("of the noise source alone", fontsize=8)
     axes[0, 0].set_ylabel("energy distance added\nto real numbers (symlog)")
@@ -315,6 +332,8 @@ def part_plots() -> None:
     axes[1, 0].legend(fontsize=7)
     axes[2, 0].set_ylabel("LUTs of a lane")
     axes[2, 0].legend(fontsize=7)
+    axes[3, 0].set_ylabel("clock of a lane in MHz,\na point a seed")
+    axes[3, 0].legend(fontsize=7)
     figure.savefig(FIGURES / "precision.png", dpi=100, metadata={"Software": None})
 
 

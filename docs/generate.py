@@ -188,8 +188,8 @@ of 0 steps has 65,536, which no program asks for, and a memory after power-up do
 default formats and """
              f"{len(EXAMPLE_OFFSETS)} neighbours.\n\n"
              f"A device with two buffers has {', '.join(m.name for m in BUFFERED[:-1])} and "
-             f"{BUFFERED[-1].name} twice. Bit\n{BUFFER_BIT} of the number on the link says which one is "
-             "meant, the register BUFFER which one\nsamples and forces read.\n"]
+             f"{BUFFERED[-1].name} twice. Bit\n{BUFFER_BIT} of the number on the link says which "
+             "one is meant, the register BUFFER which one\nsamples and forces read.\n"]
     for memory in Memory:
         parts.append(f"\n## {memory.value} {memory.name}\n\nHolds {meanings[memory.name]}.\n")
         for name in PHYSICS if memory is Memory.TABLE else ("kuramoto",):
