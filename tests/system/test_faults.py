@@ -5,22 +5,27 @@ that are interrupted and go on (tests/cli), links that damage bytes (test_faulty
 """
 
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from cobs import cobs
 
 import pendula
 from arrays import ARRAYS
 from boards import Board, pty_port, serving, tcp_port
 from pendula import cli, ranges
+from pendula.cli.partial import _read_records
 from pendula.contract import InitialState
+from pendula.contract.protocol import ARGUMENTS, HEADER_BYTES, Opcode
 from pendula.errors import LinkError
 from pendula.link.engine import AbstractEngine, Exchange
 from pendula.modelfile import save
@@ -46,13 +51,15 @@ class TroubledEngine(AbstractEngine):
     def __init__(self, trouble: Callable[["TroubledEngine"], None], after: tuple[int, int]) -> None:
         self.inner = VerilatorEngine(build_library(SPEC))
         self.trouble: Callable[[TroubledEngine], None] | None = trouble
-        self.after, self.taken, self.sent = after, 0, 0
+        self.after, self.sent = after, 0
+        self.requests = b""         # all bytes from hosts
 
     def exchange(self, data: bytes, max_cycles: int) -> Exchange:
         result = self.inner.exchange(data, max_cycles)
-        self.taken += result.consumed
+        self.requests += data[:result.consumed]
         self.sent += len(result.output)
-        if self.trouble and (self.taken, self.sent) >= self.after and self.sent >= self.after[1]:
+        moved = len(self.requests), self.sent
+        if self.trouble and moved >= self.after and self.sent >= self.after[1]:
             self.trouble, trouble = None, self.trouble
             trouble(self)
         return result
@@ -88,21 +95,43 @@ def command(model: Path, url: str, output: Path) -> list[str]:
             "-n", str(COUNT), "-o", str(output)]
 
 
-@pytest.mark.parametrize("after", [(300, 0), (0, 5_000), (0, 200_001)],
+def first_index(requests: bytes) -> int:
+    """Return the first sample that is asked for."""
+    packets = map(cobs.decode, filter(None, requests[requests.index(0):].split(b"\0")))
+    return next(struct.unpack_from(ARGUMENTS[Opcode.RUN], packet, HEADER_BYTES)[0]
+                for packet in packets if packet[1] == Opcode.RUN)
+
+
+def kept(path: Path) -> int:
+    """Return the samples in a partial file."""
+    if not path.exists():
+        return 0
+    width = int(PROGRAM.visible.sum())
+    with path.open("rb") as file:
+        file.readline()
+        return sum(len(data) for data, _ in _read_records(file, width)) // width
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("after", "least"), [((300, 0), 0), ((0, 5_000), 16), ((0, 200_001), 16)],
                          ids=["upload", "run", "read"])
-def test_a_killed_host_leaves_nothing_half_done(tmp_path, after):
-    """The next host, on the same board, ends with the file of an uninterrupted run."""
+def test_a_killed_host_leaves_nothing_half_done(tmp_path, place, after, least):
+    """The next host, on the same board, goes on and ends with the file of an uninterrupted run."""
     model, output = tmp_path / "m.pendula", tmp_path / "S.npz"
     save(PROGRAM, model)
     killed: list[subprocess.Popen[str]] = []
-    with troubled(lambda _: killed[0].kill(), after) as (board, _):
+    with troubled(lambda _: killed[0].kill(), after, place) as (board, engine):
         url = board.url + "?timeout=60"
         killed.append(subprocess.Popen(command(model, url, output), text=True,
                                        stderr=subprocess.PIPE))
         killed[0].communicate()
         assert killed[0].returncode == -signal.SIGKILL
         assert not output.exists()
+        before, finished = len(engine.requests), kept(tmp_path / "S.npz.partial")
+        assert least <= finished < COUNT
+        assert bool(finished) == bool(least)
         subprocess.run(command(model, url, output), check=True, capture_output=True)
+        assert first_index(engine.requests[before:]) == finished
     assert {path.name for path in tmp_path.iterdir()} == {"m.pendula", "S.npz"}
     with np.load(output) as file, pendula.open("twin://") as twin:
         twin.load(PROGRAM)
@@ -179,13 +208,14 @@ def test_noise_onto_a_full_disk_is_an_error():
 
 # Boards
 
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("after", [(0, 3_000), (0, 30_001), (700, 0)])
-def test_a_board_that_is_reset_behind_an_open_port_is_loaded_again(after):
+def test_a_board_that_is_reset_behind_an_open_port_is_loaded_again(place, after):
     """It answers, with an empty program: that is noticed, and what it drew is drawn again."""
     with pendula.open("twin://") as twin:
         twin.load(PROGRAM)
         expected = twin.sample(20_000, seed=3).values
-    with troubled(TroubledEngine.reset, after) as (board, engine), \
+    with troubled(TroubledEngine.reset, after, place) as (board, engine), \
             pendula.open(board.url + "?timeout=2") as device:
         device.load(PROGRAM)
         batch = device.sample(20_000, seed=3)
@@ -199,6 +229,35 @@ def test_a_board_that_is_reset_behind_an_open_port_is_loaded_again(after):
         engine.reset()
         assert np.array_equal(device.forces(states), forces)
         assert device.health.reconnects >= 2
+
+
+def test_a_serial_board_that_is_unplugged_and_plugged_in_again_is_loaded_again(tmp_path):
+    """It knows nothing then, and has another name; a link of one name leads to either."""
+    expected, name = values_of("twin://", count=20_000), tmp_path / "board"
+    unplugged = threading.Event()
+    with ExitStack() as before, ExitStack() as after:
+        board, engine = before.enter_context(
+            troubled(lambda _: unplugged.set(), (0, 30_001), "pty"))
+        name.symlink_to(board.port.address)
+
+        def plug_again() -> None:
+            unplugged.wait()
+            before.close()
+            name.unlink()
+            other, _ = after.enter_context(troubled(lambda _: None, (0, 0), "pty"))
+            time.sleep(0.3)
+            name.symlink_to(other.port.address)
+
+        hand = threading.Thread(target=plug_again)
+        hand.start()
+        try:
+            with pendula.open(f"serial://{name}?timeout=2&reconnect=60") as device:
+                device.load(PROGRAM)
+                assert np.array_equal(device.sample(20_000, seed=3).values, expected)
+                assert (engine.trouble, device.health.reconnects) == (None, 1)
+        finally:
+            unplugged.set()
+            hand.join()
 
 
 def test_a_chain_on_a_board_that_is_reset_is_an_error():
