@@ -8,6 +8,7 @@ import pendula
 from pendula.contract import PHYSICS, ArraySpec, InitialState
 from pendula.errors import ContractError
 from pendula.program import random_program
+from pendula_sim.design import Options, design_id
 
 __all__ = ["soak"]
 
@@ -20,7 +21,7 @@ PROGRAMS = 4
 SAMPLES_HI = 20_000         # of a program: beyond, the time goes to the host
 CHAIN_HI = 100              # of a chain, whose samples the twin draws one by one
 PIPELINE_CYCLES = 64        # a pass over few nodes takes about as long
-FABRICS = ("", "&fabric=ecp5", "&fabric=ice40")
+FABRICS = ("generic", "ecp5", "ice40")
 
 
 def log_uniform(rng: np.random.Generator, lo: int, hi: int) -> int:
@@ -59,7 +60,8 @@ def soak(number: int, cycles: int) -> dict[str, Any]:
     spec = random_spec(rng)
     fold = int(rng.integers(1, min(FOLD_HI, len(spec.offsets)) + 1))
     lanes = int(rng.integers(1, LANES_HI + 1))
-    url = f"verilator://?lanes={lanes}&fold={fold}{FABRICS[int(rng.integers(len(FABRICS)))]}"
+    options = Options(lanes=lanes, fold=fold, fabric=FABRICS[int(rng.integers(len(FABRICS)))])
+    url = f"verilator://?lanes={lanes}&fold={fold}&fabric={options.fabric}"
     done = samples = saturations = 0
     with pendula.open(url) as device, pendula.open("twin://") as twin:
         for k in range(PROGRAMS):
@@ -85,6 +87,6 @@ def soak(number: int, cycles: int) -> dict[str, Any]:
             done += count * spec.nodes * program.total_steps
             samples += count
             saturations += found[0][2]
-    return {"url": url, "physics": spec.physics.name, "nodes": spec.nodes,
-            "degree": len(spec.offsets), "updates": done, "samples": samples,
+    return {"design": design_id(spec, options)[:16], "url": url, "physics": spec.physics.name,
+            "nodes": spec.nodes, "degree": len(spec.offsets), "updates": done, "samples": samples,
             "saturations": saturations}

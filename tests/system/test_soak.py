@@ -4,10 +4,15 @@ import pytest
 
 from soaking import soak
 
+CYCLES = 2_000_000
+
 
 @pytest.mark.verilator
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(1))
-def test_a_random_array_equals_the_twin_in_every_bit(number):
-    found = soak(number, 2_000_000)
-    assert found["updates"] >= 500_000
+@pytest.mark.parametrize(("number", "physics", "options"), [
+    (18, "quartic", "lanes=3&fold=4&fabric=generic"), (28, "ising", "lanes=2&fold=4&fabric=ecp5"),
+    (37, "kuramoto", "lanes=1&fold=3&fabric=ice40")])
+def test_a_random_array_equals_the_twin_in_every_bit(number, physics, options):
+    found = soak(number, CYCLES)
+    assert (found["physics"], found["url"]) == (physics, f"verilator://?{options}")
+    assert found["updates"] >= 20_000
