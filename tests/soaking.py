@@ -6,6 +6,7 @@ import numpy as np
 
 import pendula
 from pendula.contract import PHYSICS, ArraySpec, InitialState
+from pendula.contract.memory import BUFFERS_HI
 from pendula.errors import ContractError
 from pendula.program import random_program
 from pendula_sim.design import Options, design_id
@@ -60,8 +61,10 @@ def soak(number: int, cycles: int) -> dict[str, Any]:
     spec = random_spec(rng)
     fold = int(rng.integers(1, min(FOLD_HI, len(spec.offsets)) + 1))
     lanes = int(rng.integers(1, LANES_HI + 1))
-    options = Options(lanes=lanes, fold=fold, fabric=FABRICS[int(rng.integers(len(FABRICS)))])
-    url = f"verilator://?lanes={lanes}&fold={fold}&fabric={options.fabric}"
+    options = Options(lanes=lanes, fold=fold, fabric=FABRICS[int(rng.integers(len(FABRICS)))],
+                      buffers=int(np.random.default_rng([7, number]).integers(1, BUFFERS_HI + 1)))
+    url = (f"verilator://?lanes={lanes}&fold={fold}&fabric={options.fabric}"
+           f"&buffers={options.buffers}")
     done = samples = saturations = 0
     with pendula.open(url) as device, pendula.open("twin://") as twin:
         for k in range(PROGRAMS):
