@@ -1,6 +1,8 @@
 """The demonstration, from nothing to the report, on the quick device."""
 
 import json
+import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from pendula.cli import main
 from pendula.demo import MODEL_FILE, REPORT_FILE, SAMPLES_FILE, demo
 from pendula.device import open_device
 from pendula.errors import PendulaError
+from pendula.training import presets
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,25 @@ def test_figures_for_people(tmp_path):
     assert result.exit_code == 0, result.output
     assert "every bit of 32 samples x 64 nodes agrees" in result.stdout
     assert "energy distance, training images" in result.stdout
+
+
+@pytest.mark.parametrize(("where", "left"), [
+    ("pendula.training.quantise", []), ("pendula.demo.compare", [MODEL_FILE]),
+    ("pendula.demo.image_scores", [MODEL_FILE, SAMPLES_FILE])])
+def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch, where, left):
+    quick = replace(presets.PRESETS["digits"], segments=2, steps=3, draws=1)
+    monkeypatch.setitem(presets.PRESETS, "digits", quick)
+    monkeypatch.setattr(where, lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    result = CliRunner().invoke(main, ["demo", "--device", "twin://", "-n", "32", "-o",
+                                       str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.endswith("pendula: interrupted\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+    if MODEL_FILE in left:
+        assert modelfile.load(tmp_path / MODEL_FILE).segments == 3
+    if SAMPLES_FILE in left:
+        with np.load(tmp_path / SAMPLES_FILE) as kept:
+            assert len(kept["values"]) == 32
 
 
 def test_missing_folder_is_named(tmp_path):

@@ -1,14 +1,17 @@
 """The command line as a whole: errors, exit codes, help, start-up."""
 
 import json
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 import click
 import pytest
 from click.testing import CliRunner
 
 import pendula
+from interrupting import stop
 from pendula import cli
 from pendula.errors import DataError
 
@@ -66,6 +69,24 @@ def test_interruption_has_its_own_exit_code(failing):
     failing(KeyboardInterrupt())
     code, out, err = run("fail")
     assert (code, out, err.strip()) == (130, "", "pendula: interrupted")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
+def test_ctrl_c_ends_info_of_a_device_that_is_silent():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        taken = []
+
+        def accept() -> list[object]:
+            with suppress(BlockingIOError):
+                taken.append(server.accept()[0])
+            return taken
+
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}?timeout=300"
+        code, out, err = stop("info", url, when=accept)
+        for connection in taken:
+            connection.close()
+    assert (code, out, err) == (130, "", "\npendula: interrupted\n")
 
 
 def test_a_bug_is_not_hidden(failing):

@@ -1,6 +1,7 @@
 """``pendula train``: the file, the figures, and what errors and interruptions leave."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pendula import cli, training
 from pendula.modelfile import load
 from pendula.training import presets
 from pendula.training.ais.presets import AIS_PRESETS
+from pendula.twin.twin_device import TwinDevice
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +107,16 @@ def test_updates_may_be_fewer(tmp_path: Path) -> None:
     code, _, err = run("train", "ais-digits", "-o", output, "--updates", 1)
     assert (code, err) == (0, "")
     assert load(output).provenance["preset"]["iterations"] == 1
+
+
+@pytest.mark.parametrize("method", ["_forces", "_sample"])
+def test_an_interruption_of_the_device_in_the_loop_leaves_nothing(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(TwinDevice, method, lambda *_: signal.raise_signal(signal.SIGINT))
+    code, out, err = run("train", "ais-digits", "-o", tmp_path / "M.pendula", "--in-loop",
+                         "twin://")
+    assert (code, out, err) == (130, "", "\npendula: interrupted\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path,

@@ -1,6 +1,7 @@
 """``pendula train --in-loop``: local rules on a device."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from pendula import cli
 from pendula.modelfile import load
 from pendula.training import local_rules, presets
+from pendula.twin.twin_device import TwinDevice
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,16 @@ def test_updates_may_be_fewer(tmp_path: Path) -> None:
                        "--json")
     assert (code, json.loads(out)["observations"]) == (0, 1 * 3 * 3)
     assert load(output).provenance["local_rule"]["updates"] == 1
+
+
+@pytest.mark.parametrize(("rule", "method"), [("force-matching", "_forces"), ("cd1", "_sample")])
+def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                        rule: str, method: str) -> None:
+    monkeypatch.setattr(TwinDevice, method, lambda *_: signal.raise_signal(signal.SIGINT))
+    code, out, err = run("train", "mixture-2d", "-o", tmp_path / "M.pendula", "--in-loop",
+                         "twin://", "--rule", rule)
+    assert (code, out, err) == (130, "", "\npendula: interrupted\n")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("arguments", "text"), [

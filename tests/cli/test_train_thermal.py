@@ -1,6 +1,7 @@
 """``pendula train whitelam-3``: the file, the figures, and what does not fit."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_it_writes_the_model_and_prints_the_loss(tmp_path: Path) -> None:
     assert report["program"] == load(output).digest
     assert report["loss"] > 0
     assert (report["segments"], report["steps"], report["nodes"]) == (2, 40, 128)
+
+
+@pytest.mark.parametrize("where", ["learn", "thermal_program"])
+def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                        where: str) -> None:
+    monkeypatch.setattr(thermal_training, where,
+                        lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    code, out, err = run("train", "whitelam-3", "-o", tmp_path / "M.pendula")
+    assert (code, out, err) == (130, "", "\npendula: interrupted\n")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("option", [["--resume"], ["--in-loop", "twin://"], ["--start", "digits"],

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from boards import ResponderEngine, pty_port, serving
 from fpga.small import SMALL
+from interrupting import has_ended, sleeping_tool, stop
 from pendula import cli
 from pendula_boards import flash
 from pendula_boards.catalogue import find_board
@@ -125,6 +127,15 @@ def test_a_loader_that_fails_is_quoted(loader, tmp_path, words, advice):
     code, _, err = run("ulx3s-25f", write_build(tmp_path / "out"))
     assert code == 2
     assert f"openFPGALoader failed with code 3: {words}. To mend it, {advice}" in err
+
+
+def test_ctrl_c_ends_the_loader(tmp_path):
+    folder, ids = write_build(tmp_path / "out"), sleeping_tool(tmp_path / "bin", "openFPGALoader")
+    code, out, err = stop("flash", "ulx3s-25f", folder, when=lambda: list(ids.iterdir()),
+                          PATH=f"{ids.parent}:{os.environ['PATH']}")
+    assert (code, out, err) == (130, "", "\npendula: interrupted\n")
+    loader, = ids.iterdir()
+    assert has_ended(int(loader.name))
 
 
 def test_a_port_that_is_not_there(loader, tmp_path):

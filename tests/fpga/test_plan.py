@@ -1,12 +1,18 @@
 """Commands of the flows, the placer's report, and the fit that is worked out from them."""
 
 import json
+import os
+import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fpga.small import SMALL
+from interrupting import has_ended, sleeping_tool, stop
 from pendula.errors import BuildError, FitError, TimingError
+from pendula.modelfile import save
+from pendula.program import random_program
 from pendula_boards import build as building
 from pendula_boards import fit as fitting
 from pendula_boards import tools
@@ -130,6 +136,18 @@ def test_an_interruption_leaves_nothing(fake_tools, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         building.build(Design.of(find_board("ulx3s-25f"), SMALL), seeds=2, say=lambda text: None)
     assert list((tmp_path / "fpga").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for a child")
+def test_ctrl_c_ends_the_syntheses_of_a_fit(tmp_path):
+    save(random_program(SMALL, np.random.default_rng(1)), tmp_path / "M.pendula")
+    ids = sleeping_tool(tmp_path / "bin", "yosys")
+    code, out, err = stop(
+        "fit", "ulx3s-25f", "--model", tmp_path / "M.pendula", when=lambda: list(ids.iterdir()),
+        PATH=f"{ids.parent}:{os.environ['PATH']}", PENDULA_CACHE=tmp_path / "cache")
+    assert (code, out, err.splitlines()[-1]) == (130, "", "pendula: interrupted")
+    assert all(has_ended(int(path.name)) for path in ids.iterdir())
+    assert list((tmp_path / "cache" / "fpga").iterdir()) == []
 
 
 def test_what_does_not_fit_is_refused_before_it_is_placed(fake_tools):

@@ -224,7 +224,9 @@ class _Files:
 
 def _trim(log: Path, update: int) -> None:
     """Drop what a killed training logged after its last checkpoint."""
-    lines = log.read_text().splitlines() if log.exists() and update else []
+    if not log.exists():
+        return
+    lines = log.read_text().splitlines() if update else []
     kept = itertools.takewhile(lambda line: _logged_update(line) <= update, lines)
     with replacing(log) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in kept))
