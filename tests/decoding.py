@@ -34,7 +34,14 @@ from pendula.contract.memory import Memory
 from pendula.contract.protocol import seal
 from pendula.contract.registers import RegisterName
 from pendula.device import Batch, SampleRequest, open_device
-from pendula.errors import DataError, LinkError, ModelFileError, PendulaError, UrlError
+from pendula.errors import (
+    CheckpointError,
+    DataError,
+    LinkError,
+    ModelFileError,
+    PendulaError,
+    UrlError,
+)
 from pendula.link.client import Client
 from pendula.link.link_device import LinkDevice
 from pendula.link.tcp_device import TcpTransport
@@ -42,6 +49,7 @@ from pendula.link.token import WELCOME, make_challenge, read_token
 from pendula.link.transport import AbstractTransport
 from pendula.program import random_program
 from pendula.samplefile import load_pixels
+from pendula.training.ais.checkpoint import read_checkpoint, write_checkpoint
 from pendula.training.data import read_idx
 from responder import FaultyTransport, Responder
 
@@ -288,6 +296,22 @@ def _images() -> list[bytes]:
     return [plain, gzip.compress(plain, mtime=0)]
 
 
+def decode_checkpoint(data: bytes) -> None:
+    """A checkpoint of a training."""
+    with suppress(CheckpointError):
+        state = read_checkpoint(_written("c.checkpoint", data), {"run": 1}, STATE)
+        assert {name: (one.shape, one.dtype) for name, one in state.items()} == {
+            name: (one.shape, one.dtype) for name, one in STATE.items()}
+
+
+def _checkpoints() -> list[bytes]:
+    write_checkpoint(FOLDER / "seed.checkpoint", {"run": 1}, STATE)
+    return [(FOLDER / "seed.checkpoint").read_bytes()]
+
+
+STATE = {"rate": np.zeros(3, np.float32), "step": np.int32(7)}
+
+
 # Words
 
 def decode_handshake(data: bytes) -> None:
@@ -328,6 +352,7 @@ TARGETS = {
     "partial": Target(decode_partial, _partials),
     "samples": Target(decode_samples, _samples),
     "images": Target(decode_images, _images),
+    "checkpoint": Target(decode_checkpoint, _checkpoints),
     "handshake": Target(decode_handshake, lambda: [make_challenge() + WELCOME + b"\1\2\0"]),
     "token": Target(decode_token, lambda: [b"0123456789abcdef0123\n"]),
     "url": Target(decode_url, lambda: [

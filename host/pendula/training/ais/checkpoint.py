@@ -88,8 +88,9 @@ def _check_identity(path: Path, text: str, identity: Mapping[str, Any]) -> None:
 def _leaf(path: Path, file: safe_open, name: str, like: np.ndarray) -> np.ndarray:
     if name not in file.keys():         # noqa: SIM118 (a safe_open is no mapping)
         raise CheckpointError(f"checkpoint {path} must hold {name}: delete it")
-    found = np.asarray(file.get_tensor(name))
-    if (found.shape, found.dtype) != (like.shape, like.dtype):
-        raise CheckpointError(f"{name} in checkpoint {path} must be {like.dtype}{like.shape}, "
-                              f"not {found.dtype}{found.shape}: delete it")
-    return found
+    found, kind = file.get_slice(name), f"{like.dtype.kind.upper()}{8 * like.dtype.itemsize}"
+    dtype, shape = found.get_dtype(), tuple(found.get_shape())
+    if (dtype, shape) != (kind, like.shape):        # some types are none that NumPy has
+        raise CheckpointError(f"{name} in checkpoint {path} must be {kind}{like.shape}, "
+                              f"not {dtype}{shape}: delete it")
+    return np.asarray(file.get_tensor(name))
