@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["cache_folder", "replacing"]
+__all__ = ["cache_folder", "naming", "replacing"]
 
 _TOKEN_BYTES = 4
 _STALE_S = 3600.0       # nothing is written that long without a byte
@@ -19,6 +19,16 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
     chosen = os.environ.get("PENDULA_CACHE")
     return Path(chosen) if chosen else user_cache_path("pendula", appauthor=False)
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name `path` in an error of the system that names no file, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
 
 
 @contextmanager
@@ -37,10 +47,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     temporary = target.with_name(f".{secrets.token_hex(_TOKEN_BYTES)}.{target.name}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        with naming(target):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
     _sweep(target)

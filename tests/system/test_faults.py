@@ -28,6 +28,7 @@ from pendula.contract import InitialState
 from pendula.contract.protocol import ARGUMENTS, HEADER_BYTES, Opcode
 from pendula.errors import LinkError
 from pendula.link.engine import AbstractEngine, Exchange
+from pendula.link.recording import Player
 from pendula.modelfile import save
 from pendula.program import Program, random_program
 from pendula.twin.twin_device import TwinDevice
@@ -109,7 +110,7 @@ def kept(path: Path) -> int:
     width = int(PROGRAM.visible.sum())
     with path.open("rb") as file:
         file.readline()
-        return sum(len(data) for data, _ in _read_records(file, width)) // width
+        return sum(len(data) for data, _ in _read_records(file, width, COUNT)) // width
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -146,13 +147,68 @@ def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
     full = subprocess.run(["bash", "-c", 'ulimit -f 60; exec "$@"', "-", *line],
                           capture_output=True, text=True, check=False)
     assert full.returncode == 2
-    assert full.stderr.startswith("pendula: error: ")
-    assert full.stderr.endswith("File too large\n")
-    assert "Traceback" not in full.stderr
+    assert full.stderr == f"pendula: error: {outputs[0]}.partial: File too large\n"
     assert {path.name for path in tmp_path.iterdir()} == {"m.pendula", "S.npz.partial"}
     for output in outputs:
         subprocess.run(command(model, "twin://", output), check=True, capture_output=True)
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def limited(kibibytes: int, folder: Path, *line: str) -> str:
+    """Run a command whose files may not grow further, and return what it says on failing."""
+    full = subprocess.run(["bash", "-c", f'ulimit -f {kibibytes}; exec "$@"', "-", *line],
+                          cwd=folder, capture_output=True, text=True, check=False)
+    assert full.returncode == 2, full.stderr
+    assert full.stdout == ""
+    return full.stderr
+
+
+@pytest.mark.parametrize(("kibibytes", "line", "message"), [
+    (1, "moments m.pendula --device twin:// -n 50 -o F", "F: File too large"),
+    (1, "compare m.pendula --device twin:// -n 20 --report F", "F: File too large"),
+    (100, "train digits -o F", "model file: file: cannot write 'F': File too large"),
+], ids=["moments", "report", "model"])
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, kibibytes, line, message):
+    save(PROGRAM, tmp_path / "m.pendula")
+    error = limited(kibibytes, tmp_path, sys.executable, "-m", "pendula", *line.split())
+    assert error == f"pendula: error: {message}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pendula"]
+
+
+def test_a_full_disk_ends_a_recording_at_a_whole_line(tmp_path):
+    """The line that was cut is no part of it."""
+    build_library(SPEC)         # there is room for the simulator
+    save(PROGRAM, tmp_path / "m.pendula")
+    error = limited(40, tmp_path, *command(tmp_path / "m.pendula", "verilator://", Path("S.npz")),
+                    "--record", "F.jsonl")
+    assert error == "pendula: error: F.jsonl: File too large\n"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "m.pendula", "F.jsonl", "S.npz.partial"}
+    player, events = Player(tmp_path / "F.jsonl"), 0
+    while player.next:
+        player.take()
+        events += 1
+    player.close()
+    assert events > 5
+
+
+TRAINING = """
+import sys
+from dataclasses import replace
+from pendula import cli
+from pendula.training.ais.presets import AIS_PRESETS
+AIS_PRESETS["ais-digits"] = replace(AIS_PRESETS["ais-digits"], degree=4, segments=2, steps=2,
+                                    iterations=2, interval=1, batch=16, critic=(16,),
+                                    critic_steps=1)
+cli.main(sys.argv[1:])
+"""
+
+
+def test_a_full_disk_ends_a_training(tmp_path):
+    """Before its first checkpoint is whole."""
+    error = limited(4, tmp_path, sys.executable, "-c", TRAINING, "train", "ais-digits", "-o", "F")
+    assert error == ("pendula: error: checkpoint F.checkpoint must be writable: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["F.log.jsonl"]
 
 
 @pytest.mark.parametrize("arguments", [

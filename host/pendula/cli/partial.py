@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pendula.contract.digest import canonical_json
 from pendula.device import Batch
 from pendula.errors import DataError
+from pendula.files import naming
 
 __all__ = ["PartialSamples"]
 
@@ -102,8 +103,9 @@ class PartialSamples:
         values = np.ascontiguousarray(batch.values, self._dtype)
         data = values.tobytes()
         body = struct.pack(_RECORD, 0, len(data), batch.saturations)[4:] + data
-        self._file.write(zlib.crc32(body).to_bytes(4, "little") + body)
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(zlib.crc32(body).to_bytes(4, "little") + body)
+            self._file.flush()
         self._values.append(values)
         self.saturations += batch.saturations
 

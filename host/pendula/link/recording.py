@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 from pendula.contract import CONTRACT_ID
 from pendula.contract.digest import canonical_json
 from pendula.errors import LinkDownError, RecordingError
+from pendula.files import naming
 from pendula.link.transport import AbstractTransport
 
 __all__ = ["FORMAT_VERSION", "MAX_FILE_BYTES", "MAX_LINE_BYTES", "Event", "Player", "Recorder"]
@@ -108,8 +109,9 @@ class Recorder:
         if self._bytes > MAX_FILE_BYTES or len(line) > MAX_LINE_BYTES:
             raise RecordingError(f"recording {self._path} must have at most {MAX_FILE_BYTES} bytes "
                                  f"and {MAX_LINE_BYTES} a line: record a shorter run")
-        self._file.write(line)
-        self._file.flush()
+        with naming(self._path):
+            self._file.write(line)
+            self._file.flush()
 
 
 class _RecordedTransport(AbstractTransport):

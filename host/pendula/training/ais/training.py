@@ -18,7 +18,7 @@ from pendula import modelfile
 from pendula.contract.noise import check_seed
 from pendula.device import AbstractDevice
 from pendula.errors import CheckpointError, DivergenceError
-from pendula.files import replacing
+from pendula.files import naming, replacing
 from pendula.metrics.energy import energy_distance
 from pendula.program import Program
 from pendula.training.ais.checkpoint import read_checkpoint, write_checkpoint
@@ -205,7 +205,8 @@ class _Files:
             return
         line = {"update": report.update, "distance": report.distance, "slope": report.slope,
                 "energy": report.energy, "seconds": round(seconds, 2)}
-        with log_path(self._output).open("a") as log:
+        path = log_path(self._output)
+        with naming(path), path.open("a") as log:
             log.write(json.dumps(line) + "\n")
         write_checkpoint(checkpoint_path(self._output), self._identity, state)
 
