@@ -182,6 +182,12 @@ class SharedRows(ArrayPart):
         return m
 
 
+def _lane_settings(registers: data.View, bus: MemoryBusInterface) -> tuple[Value, ...]:
+    """Return what a lane needs of the registers and of the bus that writes its table."""
+    return (registers.initial, registers.initial_gain, bus.memory, bus.row, bus.write,
+            bus.write_data)
+
+
 class OscillatorArray(ArrayPart):
     """Coupled oscillators: a sample a lane at a time, a node a lane in `fold` cycles.
 
@@ -275,12 +281,14 @@ class OscillatorArray(ArrayPart):
 
     def _count(self, m: Module, sequencer: Sequencer, working: Signal) -> None:
         """Count cycles, and the clipped updates of the lanes that count."""
-        counts, clipped = Signal(self.lanes), Signal(range(self.lanes + 1))
+        counts, clipped = Signal(self.lanes), C(0)
         total = Signal(REGISTER_BITS + 1)
-        m.d.comb += [counts.eq((2 << sequencer.last) - (1 << sequencer.first)),
-                     total.eq(self.saturations + clipped)]
-        m.d.sync += clipped.eq(sum(bit & lane.o.saturated
-                                   for bit, lane in zip(counts, self._lanes, strict=True)))
+        m.d.comb += counts.eq((2 << sequencer.last) - (1 << sequencer.first))
+        for number, lane in enumerate(self._lanes):     # each is a cycle behind the one before
+            before, clipped = clipped, Signal(range(number + 2))
+            m.d.sync += clipped.eq(before + (counts[number] & lane.o.saturated))
+            counts = delayed(m, counts, 1)
+        m.d.comb += total.eq(self.saturations + clipped)
         with m.If(self.clear):
             m.d.sync += [self.saturations.eq(0), self.cycles.eq(0)]
         with m.Else():
@@ -290,8 +298,7 @@ class OscillatorArray(ArrayPart):
     def _connect_bus(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                      readout: Readout) -> None:
         first = self._lanes[0].bus
-        share_bus(m, self.bus, *(lane.bus for lane in self._lanes), sequencer.bus, rows.bus,
-                  readout.bus)
+        share_bus(m, self.bus, sequencer.bus, rows.bus, readout.bus)
         read_data = Signal.like(self.bus.read_data)
         m.d.comb += read_data.eq(Mux(self.bus.memory == Memory.TABLE, first.read_data,
                                      rows.bus.read_data | readout.bus.read_data))
@@ -310,20 +317,20 @@ class OscillatorArray(ArrayPart):
             seeds.read.eq(sequencer.load), seeds.place.eq(sequencer.lane - sequencer.first),
             seeds.taken.eq(sequencer.load & (sequencer.lane == sequencer.last)),
         ]
-        for number, lane in enumerate(self._lanes):
-            chosen = sequencer.load & (sequencer.lane == number)
-            m.d.comb += [lane.rest.eq(sequencer.rest), lane.seed.eq(seeds.o),
-                         lane.seeded.eq(delayed(m, chosen, 1))]
 
     def _connect_lanes(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                        readout: Readout) -> None:
-        """Pass tokens and rows from lane to lane, a cycle each; let the results meet again."""
-        given = (sequencer.token, rows.turn, rows.codes, rows.shared, rows.update)
+        """Pass all that lanes need from lane to lane, a cycle each; let the results meet again."""
+        loaded, load = delayed(m, sequencer.lane, 1), delayed(m, sequencer.load, 1)
+        given = (sequencer.token, rows.turn, rows.codes, rows.shared, rows.update, sequencer.rest,
+                 self._seeds.o, loaded, load, *_lane_settings(self.registers, self.bus))
         for number, lane in enumerate(self._lanes):
             m.submodules[f"lane_{number}"] = lane
-            taken = (lane.token, lane.phase, lane.codes, lane.shared, lane.update)
+            loaded, load = Signal.like(loaded), Signal.like(load)
+            taken = (lane.token, lane.phase, lane.codes, lane.shared, lane.update, lane.rest,
+                     lane.seed, loaded, load, *_lane_settings(lane.registers, lane.bus))
             m.d.comb += [
-                lane.registers.eq(self.registers),
+                lane.seeded.eq(load & (loaded == number)),
                 *(port.eq(value) for port, value in zip(taken, given, strict=True)),
                 readout.i[number].eq(delayed(m, lane.o, self.lanes - 1 - number)),
             ]
