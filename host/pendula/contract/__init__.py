@@ -41,16 +41,23 @@ def _sample(spec: ArraySpec) -> list[int]:
     return [*run.x, run.saturations, *(step.pixel(spec, 1 << 9, 1 << 14, x) for x in seen)]
 
 
+def _example(physics: Physics) -> ArraySpec:
+    return ArraySpec(physics=physics, nodes=4, offsets=(-1, 2), segments=1, table_bits=3)
+
+
+def _describe_layouts(physics: Physics) -> dict[str, object]:
+    return {memory.name: [asdict(field) for field in layout.fields]
+            for memory, layout in memory_layouts(_example(physics)).items()}
+
+
 def _describe_physics(physics: Physics) -> dict[str, object]:
-    spec = ArraySpec(physics=physics, nodes=4, offsets=(-1, 2), segments=1, table_bits=3)
+    spec = _example(physics)
     scales = {name: str(FUNCTIONS[name].reach) for name in (*physics.u, *physics.v, *physics.basis)
               if name in FUNCTIONS}
     gains = {term.name: term.gain_f_bits
              for term in (spec.coupling_term, *spec.local_terms, spec.noise_term)}
-    layouts = {memory.name: [asdict(field) for field in layout.fields]
-               for memory, layout in memory_layouts(spec).items()}
     return {"code": physics.code, "u": physics.u, "v": physics.v, "basis": physics.basis,
-            "state": str(spec.state), "scales": scales, "gains": gains, "layouts": layouts,
+            "state": str(spec.state), "scales": scales, "gains": gains,
             "sample": _sample(spec)}
 
 
@@ -97,6 +104,7 @@ def describe_contract() -> dict[str, object]:
         "memories": {memory.name: memory.value for memory in Memory},
         "buffers": {memory.name: [memory_number(memory, buffer) for buffer in range(BUFFERS_HI)]
                     for memory in Memory},
+        "layouts": {name: _describe_layouts(physics) for name, physics in PHYSICS.items()},
         "registers": [[r.name.name, r.name.value, r.access, r.width, r.signed, r.reset]
                       for r in registers.REGISTERS],
         "readout": {flag.name: flag.value for flag in registers.Readout},
