@@ -9,6 +9,7 @@ import pytest
 import pendula
 from arrays import ARRAYS
 from boards import opened
+from noisy import SPEC, MeddlingTransport, NoisyDevice, NoisyTransport
 from pendula.contract import ArraySpec, InitialState
 from pendula.contract.memory import BUFFER_BIT, Memory, memory_layouts, memory_number
 from pendula.contract.protocol import Opcode
@@ -20,11 +21,9 @@ from pendula.link.link_device import LinkDevice
 from pendula.program import Program, random_program
 from pendula_sim.design import Options
 from pendula_sim.verilator import VerilatorEngine
-from system.test_faulty_link import MeddlingTransport, NoisyDevice, NoisyTransport
 
 pytestmark = pytest.mark.verilator
 
-SPEC = ARRAYS["quartic"]
 URL = "verilator://?lanes=3&fold=3&buffers=2"
 Request = tuple[Opcode, tuple[int, ...]]
 
