@@ -157,7 +157,6 @@ class Client:
             errand = self._errands[0]
             self._write_rows(errand)
             self._errands.popleft()
-        self._errand_sequence = None
 
     def _go_on(self) -> None:
         """Send the next errand; again, if it is not known what came of it."""
