@@ -75,6 +75,11 @@ class Fabric:
         """Registers after a product; none where cells are scarce."""
         return 0 if self.compact else 1
 
+    @property
+    def factor_registers(self) -> int:
+        """Registers between the choice of a factor and a hardware multiplier, which is slow."""
+        return 1 if self.multiplier_bits and not self.compact else 0
+
     def is_large(self, bits: int) -> bool:
         """Return whether a memory is kept in large RAM; :data:`LARGE` then begins its name."""
         return 0 < self.large_bits < bits

@@ -34,7 +34,7 @@ class _Cursor:
     exists: Signal      # the row exists, from the second cycle at this row on
     complete: Value     # `place` is the last byte of the row
     fits: Signal        # all rows to read exist, from the third cycle on
-    last: Value         # the row is the last one to read
+    last: Value         # the row is the last one to read, from the third cycle on
 
 
 class MemoryPort(wiring.Component):
@@ -139,7 +139,8 @@ class MemoryPort(wiring.Component):
                      fits.eq(near & ~self.rows[bits:].any() & (end <= limit))]
         m.d.comb += [self.bus.memory.eq(number), self.bus.buffer.eq(buffer), self.bus.row.eq(row)]
         return _Cursor(row=row, place=place, exists=exists, fits=fits,
-                       complete=place == last_place, last=row + 1 == end)
+                       complete=place == last_place,
+                       last=registered(m, row + 1 == end))
 
     def elaborate(self, platform):
         m = Module()

@@ -2,16 +2,104 @@
 
 from amaranth import *
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from pendula.contract.protocol import INDEX_BYTES, Status
 from pendula.contract.statistics import RUN_SAMPLES_HI
 from pendula_gateware.interfaces import Byte, RegisterValues, job_shape
 from pendula_gateware.numeric.delay import registered
 
-__all__ = ["Runner"]
+__all__ = ["Batcher", "Runner"]
 
 INDEX_BITS = INDEX_BYTES * Byte.width
+
+
+class Batcher(wiring.Component):
+    """Cut samples into jobs of as many as there are lanes.
+
+    Parameters
+    ----------
+    lanes : int
+        Samples that the array draws side by side.
+
+    Members
+    -------
+    run : :py:`In(1)`
+        Send jobs; stays until `done` has been seen. The inputs below must not change meanwhile.
+    force : :py:`In(1)`
+        One job, which evaluates forces.
+    alone : :py:`In(1)`
+        One sample a job.
+    first, end : :py:`In(32)`
+        First sample, or segment; the sample after the last, modulo 2**32: there is at least one.
+    job : :py:`Out(stream.Signature(job_shape(lanes)))`
+        Jobs.
+    done : :py:`Out(1)`
+        All are taken; stays until `run` falls.
+
+    Notes
+    -----
+    Latency from `run` to the first job, and from one job to the next: `latency` cycles. Every
+    subtraction and every comparison has a cycle to itself.
+    """
+
+    run: Signal
+    force: Signal
+    alone: Signal
+    first: Signal
+    end: Signal
+    job: stream.Interface
+    done: Signal
+    latency = 3
+
+    def __init__(self, *, lanes: int = 1) -> None:
+        self._lanes = lanes
+        super().__init__({
+            "run": In(1), "force": In(1), "alone": In(1), "first": In(INDEX_BITS),
+            "end": In(INDEX_BITS), "job": Out(stream.Signature(job_shape(lanes))), "done": Out(1)})
+
+    @property
+    def lanes(self) -> int:
+        """Samples that the array draws side by side."""
+        return self._lanes
+
+    def _size(self, m: Module) -> Value:
+        """Return the samples of a job, two cycles after its first one is known."""
+        if self._lanes == 1:
+            return C(1)
+        size = Signal(range(self._lanes + 1))
+        difference = (self.end - self.job.p.index)[:INDEX_BITS]
+        few, left = registered(m, difference < self._lanes), registered(m, difference[:len(size)])
+        m.d.sync += size.eq(Mux(self.force | self.alone, 1, Mux(few, left, self._lanes)))
+        return size
+
+    def elaborate(self, platform):
+        m = Module()
+        job, size = self.job.p, self._size(m)
+        m.d.comb += [job.force.eq(self.force), job.more.eq(size - 1)]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += job.index.eq(self.first)
+                with m.If(self.run):
+                    m.next = "COMPARE"
+            with m.State("COMPARE"):
+                m.next = "SIZE"
+                with m.If((job.index == self.end) & ~self.force):
+                    m.next = "DONE"
+            with m.State("SIZE"):
+                m.next = "OFFER"
+            with m.State("OFFER"):
+                m.d.comb += self.job.valid.eq(1)
+                with m.If(self.job.ready):
+                    m.d.sync += job.index.eq(job.index + size)
+                    m.next = "COMPARE"
+                    with m.If(self.force):
+                        m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.done.eq(1)
+                with m.If(~self.run):
+                    m.next = "IDLE"
+        return m
 
 
 class Runner(wiring.Component):
@@ -56,7 +144,7 @@ class Runner(wiring.Component):
 
     Notes
     -----
-    Latency from `run` to the first job: 2 cycles.
+    Latency from `run` to the first job: `latency` cycles.
     """
 
     run: Signal
@@ -73,7 +161,7 @@ class Runner(wiring.Component):
     clear: Signal
     done: Signal
     status: Signal
-    latency = 2
+    latency = 2 + Batcher.latency
 
     def __init__(self, *, capacity: int, lanes: int = 1) -> None:
         self._capacity, self._lanes = capacity, lanes
@@ -95,25 +183,12 @@ class Runner(wiring.Component):
         """Samples that the array draws side by side."""
         return self._lanes
 
-    def _send_jobs(self, m: Module, end: Value, more: Signal) -> None:
-        """Send jobs of as many samples as there are lanes; clear `more` with the last one."""
-        job = self.job.p
-        following = Signal(INDEX_BITS)
-        m.d.comb += [job.force.eq(self.force), self.job.valid.eq(more),
-                     following.eq(job.index + job.more + 1)]
-        if self._lanes > 1:
-            left = Signal(INDEX_BITS)                   # 0 for all 2**32
-            m.d.comb += left.eq(end - job.index)
-            with m.If(~(self.alone | self.force)):
-                few = (left != 0) & (left < self._lanes)
-                m.d.comb += job.more.eq(Mux(few, left, self._lanes) - 1)
-        with m.If(self.job.valid & self.job.ready):
-            m.d.sync += [job.index.eq(following), more.eq(~self.force & (following != end))]
-
     def elaborate(self, platform):
         m = Module()
+        m.submodules.batcher = batcher = Batcher(lanes=self._lanes)
+        connect(m, batcher.job, flipped(self.job))
         end = registered(m, self.first + self.count)    # a bit more: beyond the largest index
-        more = Signal()                                 # jobs are left to send
+        sending = Signal()
         sums_up = self.measure & ~self.force
         unmeasurable = sums_up & (~self.measurable | (self.count > RUN_SAMPLES_HI))
         beyond = end[-1] & end[:-1].any()
@@ -121,15 +196,19 @@ class Runner(wiring.Component):
                   (self.count == 0) | beyond | (self.segments == 0)
                   | (self.segments > self._capacity) | unmeasurable)
         following = (self.index.p + 1)[:INDEX_BITS]
-        self._send_jobs(m, end[:INDEX_BITS], more)
+        m.d.comb += [
+            batcher.run.eq(sending), batcher.force.eq(self.force), batcher.alone.eq(self.alone),
+            batcher.first.eq(self.first), batcher.end.eq(end[:INDEX_BITS])]
+        with m.If(batcher.done):
+            m.d.sync += sending.eq(0)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [self.job.p.index.eq(self.first), self.index.p.eq(self.first)]
+                m.d.sync += self.index.p.eq(self.first)
                 with m.If(self.run):
                     m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.comb += self.clear.eq(~bad & ~self.force)
-                m.d.sync += [more.eq(~bad), self.status.eq(Mux(bad, Status.BAD_VALUE, Status.OK))]
+                m.d.sync += [sending.eq(~bad), self.status.eq(Mux(bad, Status.BAD_VALUE, Status.OK))]
                 m.next = "RUN"
                 with m.If(bad | sums_up):
                     m.next = "DONE"
@@ -140,7 +219,7 @@ class Runner(wiring.Component):
                     with m.If(self.force | (following == end[:INDEX_BITS])):
                         m.next = "DONE"
             with m.State("DONE"):
-                m.d.comb += self.done.eq(~more & ~(sums_up & self.array_busy))
+                m.d.comb += self.done.eq(~sending & ~(sums_up & self.array_busy))
                 with m.If(~self.run):
                     m.next = "IDLE"
         return m

@@ -161,7 +161,7 @@ def test_done_waits_for_the_last_job():
             await ctx.tick().repeat(5)
             assert not ctx.get(dut.done)
             assert (await get(ctx, dut.job, 1))[0].index == job
-        assert ctx.get(dut.done)
+        await ctx.tick().until(dut.done)
 
     simulate(dut, bench)
 
