@@ -23,6 +23,7 @@ from pendula_gateware.interfaces import (
     RegisterValues,
     lane_shape,
 )
+from pendula_gateware.numeric.delay import delayed
 
 __all__ = ["PixelMapper", "Readout", "ResultStore", "Sender"]
 
@@ -71,15 +72,6 @@ class PixelMapper(ArrayPart):
         """Cycles: to fold a phase, to multiply where there are registers to spare, to clip."""
         return self._phase + self._product_stages + 1
 
-    def _later(self, m: Module, value: Value, stages: int) -> Value:
-        """Return a value, or a register of it that moves on with `en`."""
-        if not stages:
-            return value
-        later = Signal(value.shape(), reset_less=True)
-        with m.If(self.en):
-            m.d.sync += later.eq(value)
-        return later
-
     def model(self, gain: int, offset: int, x: int) -> int:
         """Compute the pixel."""
         return step.pixel(self._spec, gain, offset, x)
@@ -88,11 +80,11 @@ class PixelMapper(ArrayPart):
         m = Module()
         folded = self.x
         if self._phase:
-            folded = self._later(m, Mux(self.x < 0, -self.x, self.x), 1)
+            folded = delayed(m, Mux(self.x < 0, -self.x, self.x), 1, self.en)
         gain, offset = self.registers.pixel_gain, self.registers.pixel_offset
         shift = step.pixel_shift(self._spec)
         aligned = (offset << (shift - step.PIXEL_OFFSET_F_BITS)) + (1 << (shift - 1))
-        product = self._later(m, folded * gain, self._product_stages)
+        product = delayed(m, folded * gain, self._product_stages, self.en)
         value = (product + aligned) >> shift
         with m.If(self.en):
             m.d.sync += self.o.eq(
@@ -147,7 +139,7 @@ class ResultStore(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, lanes: int, fabric: Fabric = GENERIC) -> None:
         self._lanes = lanes
-        self._registered = lanes > 1 or fabric.memory_registers > 0
+        self._registers = fabric.memory_registers
         super().__init__({
             "readout": In(RegisterValues["readout"].shape),
             "i": In(data.ArrayLayout(result_shape(spec), lanes)), "clear": In(1),
@@ -157,8 +149,8 @@ class ResultStore(ArrayPart):
 
     @property
     def latency(self) -> int:
-        """Cycles from `place` to `value`: the memory, the choice of the lane."""
-        return 1 + self._registered
+        """Cycles from `place` to `value`: the memory, its registers, the choice of the lane."""
+        return 1 + self._registers + (self._lanes > 1)
 
     def _keep(self, m: Module, number: int, append: Value) -> Value:
         """Build the memory of a lane; return what is read there."""
@@ -172,7 +164,7 @@ class ResultStore(ArrayPart):
             read.en.eq(self.en),
             write.data.eq(x if number else Mux(result.token.force, result.force, x)),
         ]
-        return read.data
+        return delayed(m, read.data, self._registers, self.en)
 
     def elaborate(self, platform):
         m = Module()
@@ -181,15 +173,12 @@ class ResultStore(ArrayPart):
         everything = (self.readout & (ReadoutBits.ALL | ReadoutBits.MEASURE)).any()
         append = final & (result.token.force | result.visible | everything)
         kept = [self._keep(m, number, append) for number in range(self._lanes)]
-        lane = Signal.like(self.lane)
-        m.d.comb += self.done.eq(final & (result.token.node == self._spec.nodes - 1))
-        value = Array(kept)[lane]
-        with m.If(self.en):
-            m.d.sync += lane.eq(self.lane)
-            if self._registered:
-                m.d.sync += self.value.eq(value)
-        if not self._registered:
-            m.d.comb += self.value.eq(value)
+        value = kept[0]
+        if self._lanes > 1:
+            lane = delayed(m, self.lane, 1 + self._registers, self.en)
+            value = delayed(m, Array(kept)[lane], 1, self.en)
+        m.d.comb += [self.done.eq(final & (result.token.node == self._spec.nodes - 1)),
+                     self.value.eq(value)]
         with m.If(final):
             m.d.sync += self.force.eq(result.token.force)
         with m.If(self.clear):

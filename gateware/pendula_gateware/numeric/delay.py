@@ -14,7 +14,7 @@ RING_DEPTH = 8
 """Delays of at least this many cycles are kept in memory."""
 
 
-def delayed(m, value, cycles):
+def delayed(m, value, cycles, en=None):
     """Return `value` as it was `cycles` clock cycles ago, in registers of the ``sync`` domain.
 
     Parameters
@@ -25,6 +25,8 @@ def delayed(m, value, cycles):
         What to delay; views keep their layout.
     cycles : int
         Delay; 0 returns `value` itself.
+    en : Value, optional
+        Count cycles with `en` alone.
 
     Raises
     ------
@@ -35,7 +37,8 @@ def delayed(m, value, cycles):
         raise ValueError(f"cycles must not be negative, as in {cycles}")
     for _ in range(cycles):
         later = Signal.like(value, reset_less=True)
-        m.d.sync += later.eq(value)
+        with m.If(1 if en is None else en):
+            m.d.sync += later.eq(value)
         value = later
     return value
 
