@@ -1,12 +1,7 @@
-"""Boards: facts from pendula_boards, figures from docs/figures/boards.json, which this writes.
+"""Boards: facts from pendula_boards, figures from docs/figures/boards.json, which
+benchmarks/boards.py writes."""
 
-    python docs/boards_page.py [--seeds N] [BOARD ...]      build, all boards by default
-"""
-
-import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,9 +16,6 @@ Table = Callable[[Iterable[str], Iterable[Iterable[Any]]], str]
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "figures" / "boards.json"
-KEPT = ("model", "lanes", "resources", "clock_hz", "fmax_hz", "seeds", "cycles_per_sample",
-        "samples_per_s", "link_samples_per_s", "node_updates_per_s", "edge_updates_per_s",
-        "baud_error", "versions")
 
 
 def figures() -> dict[str, Any]:
@@ -44,9 +36,17 @@ def built(name: str, report: dict[str, Any]) -> tuple[object, ...]:
     used = ", ".join(f"{count['used'] / count['available']:.0%} {kind}"
                      for kind, count in report["resources"].items() if count["used"])
     return (f"`{name}`", report["model"], report["lanes"], used,
-            f"{report['fmax_hz'] / MHZ:.1f}", f"{report['clock_hz'] / MHZ:g}",
+            ", ".join(f"{hz / MHZ:.1f}" for hz in report["seeds"].values()),
+            f"{report['clock_hz'] / MHZ:g}",
             f"{report['cycles_per_sample']:,.0f}", f"{report['samples_per_s']:,.0f}",
             f"{report['link_samples_per_s']:,.0f}", f"{report['edge_updates_per_s'] / 1e9:.2f}")
+
+
+def slower(name: str, report: dict[str, Any]) -> str:
+    """Return which clocks of a board were missed."""
+    missed = ", ".join(f"{mhz} MHz ({hz / MHZ:.1f} at best)"
+                       for mhz, hz in report["missed"].items())
+    return f"- `{name}` missed {missed}. Its worst path: {report['critical_path']}."
 
 
 def boards_page(table: Table) -> str:
@@ -70,44 +70,17 @@ follows is facts and the word of the tools.
 
 ## What was built
 
-By `make boards`: as many lanes as fit, the best of several placements. Samples a second are the
-array's; the UART carries as many as the column after it says, as pixels.
+By `make boards`, or `python benchmarks/boards.py BOARD`, which says what each model is. Fmax is
+that of each placement. Samples a second are the array's; the UART carries as many as the column
+after it says, as pixels. More lanes of the digits would fit most boards: `pendula fit` says how
+many.
 
 {table(("name", "model", "lanes", "used", "Fmax, MHz", "clock, MHz", "cycles a sample",
         "samples/s", "over the UART", "G edge updates/s"),
        [built(name, report) for name, report in done.items()])}
+{chr(10).join(slower(name, report) for name, report in done.items() if "missed" in report)}
 {chr(10).join(f"- `{name}` was refused: {reason}" for name, reason in refused.items())}
 {"Not built yet: " + ", ".join(missing) + "." if missing else ""}
 
 Tools: {"; ".join(versions) or "none yet"}.
 """
-
-
-def build(name: str, seeds: int) -> dict[str, Any]:
-    """Build a bitstream, and return its figures or why there are none."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pendula", "build", name, "--seeds", str(seeds), "--json",
-         "-o", ROOT / "build" / name], capture_output=True, text=True,
-        check=False)
-    if done.returncode:
-        *_, reason = done.stderr.splitlines()
-        return {"refused": reason.removeprefix("pendula: error: ")}
-    report = json.loads(done.stdout)
-    return {key: report[key] for key in KEPT}
-
-
-def main() -> None:
-    """Build the boards that are named, all by default, and keep their figures."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("boards", nargs="*", choices=[[], *BOARDS], metavar="BOARD")
-    parser.add_argument("--seeds", type=int, default=4)
-    chosen = parser.parse_args()
-    for name in chosen.boards or BOARDS:
-        sys.stderr.write(f"== {name}\n")
-        known = figures() | {name: build(name, chosen.seeds)}
-        ordered = {name: known[name] for name in BOARDS if name in known}
-        FIGURES.write_text(json.dumps(ordered, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -208,7 +208,8 @@ class Runner(wiring.Component):
                     m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.comb += self.clear.eq(~bad & ~self.force)
-                m.d.sync += [sending.eq(~bad), self.status.eq(Mux(bad, Status.BAD_VALUE, Status.OK))]
+                m.d.sync += [sending.eq(~bad),
+                             self.status.eq(Mux(bad, Status.BAD_VALUE, Status.OK))]
                 m.next = "RUN"
                 with m.If(bad | sums_up):
                     m.next = "DONE"

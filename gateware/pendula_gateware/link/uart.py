@@ -121,6 +121,8 @@ class UartReceiver(_Uart):
 
         bits = Signal(range(DATA_BITS))
         byte = Signal(DATA_BITS)
+        loses = Signal()
+        m.d.sync += [loses.eq(0), self.lost.eq(self.lost + loses)]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.FSM():
@@ -141,7 +143,7 @@ class UartReceiver(_Uart):
                 with m.If(~line):
                     m.next = "BREAK"
                 with m.If(~line | (self.o.valid & ~self.o.ready)):
-                    m.d.sync += self.lost.eq(self.lost + 1)
+                    m.d.sync += loses.eq(1)
                 with m.Else():
                     m.d.sync += [self.o.p.eq(byte), self.o.valid.eq(1)]
             with m.State("BREAK"), m.If(line):
