@@ -26,7 +26,8 @@ class Fabric:
         Name of the family.
     recoded : bool
         Whether couplings are added up from recoded digits in look-up tables, so that the DSP blocks
-        are left to the gains; otherwise they are plain products, which simulators run fastest.
+        are left to the gains; otherwise they are plain products, added up in one cycle, which
+        simulators run fastest.
     multiplier_bits : int
         Bits of a signed factor of a hardware multiplier; wider products are split. 0 never splits.
     distributed_depth : int
@@ -36,9 +37,12 @@ class Fabric:
     large_bits : int
         Memories of more bits are kept in large RAM with one port, which begins with any contents;
         0 where there is none.
+    registers : int
+        Registers after a block RAM and after a product, which are slow to answer; buffers between
+        parts of the link. 0 where cells are scarce, and in simulators, where nothing is slow.
     compact : bool
-        Whether logic cells are scarcer than cycles and nanoseconds: checksums and first states of
-        noise streams take a cycle a bit, and fewer registers and buffers stand between parts.
+        Whether logic cells are scarcer than cycles: checksums and first states of noise streams
+        take a cycle a bit.
     syntheses : tuple of str
         Commands of Yosys that map gateware to the family's cells, without the name of the top: the
         first that does not fail is used.
@@ -55,6 +59,7 @@ class Fabric:
     distributed_depth: int = 0
     bank_depth: int = 0
     large_bits: int = 0
+    registers: int = 1
     compact: bool = False
     syntheses: tuple[str, ...] = ()
     fold: int = 1
@@ -64,21 +69,6 @@ class Fabric:
         """Return the rows of the banks of a memory; all but the last are alike."""
         depth = self.bank_depth or rows
         return [min(depth, rows - first) for first in range(0, rows, depth)]
-
-    @property
-    def memory_registers(self) -> int:
-        """Registers after a block RAM, which is slow to answer; none where cells are scarce."""
-        return 0 if self.compact else 1
-
-    @property
-    def product_registers(self) -> int:
-        """Registers after a product; none where cells are scarce."""
-        return 0 if self.compact else 1
-
-    @property
-    def factor_registers(self) -> int:
-        """Registers between the choice of a factor and a hardware multiplier, which is slow."""
-        return 1 if self.multiplier_bits and not self.compact else 0
 
     def is_large(self, bits: int) -> bool:
         """Return whether a memory is kept in large RAM; :data:`LARGE` then begins its name."""
@@ -90,7 +80,7 @@ class Fabric:
         return UNCHECKED | style
 
 
-GENERIC = Fabric("generic", recoded=False)
+GENERIC = Fabric("generic", recoded=False, registers=0)
 """Nothing is known: simulators."""
 
 # ABC9 of Yosys 0.70 gives up some designs without a word: ABC maps their look-up tables.
@@ -109,7 +99,7 @@ _IGNORE_COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABL
 # Large RAM has no initial contents, and Amaranth gives zeros to every memory.
 _FORGET_CONTENTS = f"delete t:$meminit_v2 r:MEMID=\\\\{LARGE}_* %i; "
 _PREPARE_ICE40 = f"{_IGNORE_COLLISIONS}{_FORGET_CONTENTS}{_KEEP_PRODUCTS}"
-ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=16_000, compact=True,
+ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=16_000, registers=0, compact=True,
                syntheses=(f"{_PREPARE_ICE40}synth_ice40 -dsp -spram -abc9 -device u",))
 
 GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048,

@@ -98,7 +98,7 @@ class Top(wiring.Component):
 
     def _pass(self, m: Module, name: str, source: Any, sink: Any) -> Value:
         """Connect two streams, with a buffer between where there is room; return what waits."""
-        if self._fabric.compact:
+        if not self._fabric.registers:
             connect(m, source, sink)
             return C(0)
         m.submodules[name] = buffer = StreamBuffer(source.p.shape())

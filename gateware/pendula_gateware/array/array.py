@@ -302,7 +302,7 @@ class OscillatorArray(ArrayPart):
         read_data = Signal.like(self.bus.read_data)
         m.d.comb += read_data.eq(Mux(self.bus.memory == Memory.TABLE, first.read_data,
                                      rows.bus.read_data | readout.bus.read_data))
-        m.d.comb += self.bus.read_data.eq(delayed(m, read_data, self._fabric.memory_registers))
+        m.d.comb += self.bus.read_data.eq(delayed(m, read_data, self._fabric.registers))
 
     def _seed(self, m: Module, sequencer: Sequencer) -> None:
         """Prepare the streams of the next job; load them, a lane a cycle."""

@@ -157,9 +157,10 @@ class NeighbourSum(ArrayPart):
 
     @property
     def _turn_latency(self) -> int:
-        """Cycles from the inputs to a turn's sums: choice, multiples, tree, digits, correction."""
-        return ((self._fold > 1) + 1 + tree_latency(self.products)
-                + (tree_latency(digit_count(self._spec.code_bits) + 1) if self._recoded else 0))
+        """Cycles from the inputs to a turn's sums: choice, then multiples, tree and digits."""
+        digits = digit_count(self._spec.code_bits) + 1
+        trees = tree_latency(self.products) + tree_latency(digits) if self._recoded else 0
+        return (self._fold > 1) + 1 + trees
 
     def model(self, codes, v) -> list[int]:
         """Compute the sums."""
@@ -175,8 +176,7 @@ class NeighbourSum(ArrayPart):
 
     def _sum_products(self, m: Module, codes: list[Value], v: list[list[Value]]) -> list[Value]:
         """Return the sums of products, by rank."""
-        return [adder_tree(m, [registered(m, code * value)
-                               for code, value in zip(codes, values, strict=True)])
+        return [registered(m, sum(code * value for code, value in zip(codes, values, strict=True)))
                 for values in v]
 
     def _sum_digits(self, m: Module, codes: list[Value], v: list[list[Value]]) -> list[Value]:
@@ -259,7 +259,7 @@ class LocalTerms(ArrayPart):
         bits = {STATE: self._spec.state_bits, ONE: ONE_BITS}
         return [product_latency((self._spec.gain * self._spec.local_code).signed_bits,
                                 bits.get(name, self._spec.basis_bits),
-                                self._fabric.multiplier_bits, self._fabric.product_registers)
+                                self._fabric.multiplier_bits, self._fabric.registers)
                 for name in self._spec.physics.basis]
 
     def model(self, x: int, row: dict[str, int], weights) -> int:
@@ -277,7 +277,7 @@ class LocalTerms(ArrayPart):
             product = Signal(interval_shape(self._spec.gain * term.code * term.value))
             m.d.comb += product.eq(multiplied(
                 m, self.weights[index], value, self._fabric.multiplier_bits,
-                self._fabric.product_registers))
+                self._fabric.registers))
             aligned = product << self._spec.align_bits(term)
             scaled.append(delayed(m, aligned, max(latencies) - latencies[index]))
         m.d.comb += self.o.eq(adder_tree(m, scaled))
@@ -360,7 +360,7 @@ class Drift(ArrayPart):
     def _gain_latency(self) -> int:
         """Cycles from the coupling to its product with the gain."""
         return product_latency(self._spec.gain_bits, self._spec.accumulator_width("coupling"),
-                               self._fabric.multiplier_bits, self._fabric.product_registers)
+                               self._fabric.multiplier_bits, self._fabric.registers)
 
     def model(self, x: int, row: dict[str, int], v, codes, weights, coupling_gain: int) -> int:
         """Compute the drift from a node's state, table row, neighbours, codes, weights and gain."""
@@ -382,7 +382,7 @@ class Drift(ArrayPart):
         m.d.comb += [
             coupling.eq(adder_tree(m, partials)),
             scaled.eq(multiplied(m, gain, coupling, self._fabric.multiplier_bits,
-                                 self._fabric.product_registers)),
+                                 self._fabric.registers)),
         ]
         return scaled << self._spec.align_bits(self._spec.coupling_term)
 

@@ -67,7 +67,7 @@ class Reducer(ArrayPart):
     force: Signal
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
-        self._early, self._late = fabric.factor_registers, fabric.product_registers
+        self._stages = fabric.registers
         super().__init__({
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
             "bare": In(1), "gain": In(signed(spec.gain_bits)),
@@ -78,8 +78,8 @@ class Reducer(ArrayPart):
 
     @property
     def latency(self) -> int:
-        """Cycles: factors, noise product, sum, overflow rule."""
-        return self._early + self._late + 2
+        """Cycles: choice of the factors, noise product, sum, overflow rule."""
+        return 2 * self._stages + 2
 
     def model(self, x: int, drift: int, gain: int, xi: int) -> tuple[int, bool]:
         """Compute the next state, and whether it saturated."""
@@ -91,11 +91,11 @@ class Reducer(ArrayPart):
         product = Signal(interval_shape(spec.gain * noise.GAUSSIAN))
         total = Signal(accumulator_shape(spec, "total"), reset_less=True)
         half = (1 << f_bits) >> 1
-        x, drift, bare = (delayed(m, value, self._early + self._late)
+        x, drift, bare = (delayed(m, value, 2 * self._stages)
                           for value in (self.x, self.drift, self.bare))
-        gain, xi = (delayed(m, value, self._early)
+        gain, xi = (delayed(m, value, self._stages)
                     for value in (Mux(self.bare, 0, self.gain), self.xi))
-        m.d.comb += product.eq(delayed(m, gain * xi, self._late))
+        m.d.comb += product.eq(delayed(m, gain * xi, self._stages))
         m.d.sync += total.eq((x << f_bits) + drift + Mux(bare, 0, half)
                              + (product << spec.align_bits(spec.noise_term)))
         rounded = total >> f_bits

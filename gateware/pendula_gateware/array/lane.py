@@ -149,7 +149,7 @@ class StateReader(ArrayPart):
     @property
     def state_latency(self) -> int:
         """Cycles from a token to its state."""
-        return 1 + self._fabric.memory_registers
+        return 1 + self._fabric.registers
 
     @property
     def latency(self) -> int:
@@ -247,7 +247,7 @@ class Lane(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._fabric = fabric
-        self._taps = TapLine(spec=spec, fabric=fabric)
+        self._taps, self._noise = TapLine(spec=spec, fabric=fabric), NoiseSource(fabric=fabric)
         self._drift, self._integrator = Drift(spec=spec, fabric=fabric), Integrator(
             spec=spec, fabric=fabric)
         self._reader = StateReader(
@@ -272,20 +272,20 @@ class Lane(ArrayPart):
 
     @property
     def own_latency(self) -> int:
-        """Cycles from the weights of a token to all else."""
-        return self._drift.own_latency
+        """Cycles from the weights of a token to all else: what drift and noise take."""
+        return max(self._drift.own_latency, self._noise.latency)
 
     @property
     def latency(self) -> int:
         """Cycles from a token to its result."""
-        return self.centre + self._drift.latency + self._integrator.latency
+        return self.centre + self.wait + self.own_latency + self._integrator.latency
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.reader, m.submodules.taps = reader, taps = self._reader, self._taps
         m.submodules.drift, m.submodules.integrator = drift, integrator = (
             self._drift, self._integrator)
-        m.submodules.noise = noise = NoiseSource(fabric=self._fabric)
+        m.submodules.noise = noise = self._noise
         wiring.connect(m, wiring.flipped(self.bus), reader.bus)
         m.d.comb += [
             reader.rest.eq(self.rest),
@@ -306,7 +306,7 @@ class Lane(ArrayPart):
             integrator.registers.eq(self.registers),
             integrator.update.eq(self.update),
             integrator.x.eq(delayed(m, reader.own.x, self.own_latency)),
-            integrator.drift.eq(drift.o),
+            integrator.drift.eq(delayed(m, drift.o, self.own_latency - drift.own_latency)),
             integrator.word.eq(noise.word),
             integrator.xi.eq(noise.gaussian),
             self.o.eq(integrator.o),

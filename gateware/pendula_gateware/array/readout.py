@@ -63,7 +63,7 @@ class PixelMapper(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._phase = spec.physics.overflow is Overflow.WRAP
-        self._product_stages = 0 if fabric.compact else 1
+        self._product_stages = fabric.registers
         super().__init__({"registers": In(RegisterValues), "en": In(1),
                           "x": In(state_shape(spec)), "o": Out(8)}, spec=spec)
 
@@ -139,7 +139,7 @@ class ResultStore(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, lanes: int, fabric: Fabric = GENERIC) -> None:
         self._lanes = lanes
-        self._registers = fabric.memory_registers
+        self._registers = fabric.registers
         super().__init__({
             "readout": In(RegisterValues["readout"].shape),
             "i": In(data.ArrayLayout(result_shape(spec), lanes)), "clear": In(1),

@@ -62,7 +62,7 @@ class RowStore(wiring.Component):
     def __init__(self, *, spec: ArraySpec, number: Memory,
                  fields: Collection[str] | None = None, fabric: Fabric = GENERIC) -> None:
         layout = memory_layouts(spec)[number]
-        self._banks, self._registers = fabric.banks(layout.rows), fabric.memory_registers
+        self._banks, self._registers = fabric.banks(layout.rows), fabric.registers
         self._number, self._shape = number, row_shape(layout)
         self._kept = data.StructLayout({
             name: field.shape for name, field in self._shape if fields is None or name in fields})

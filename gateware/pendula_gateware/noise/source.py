@@ -99,7 +99,7 @@ class GaussianMapper(wiring.Component):
 
     def __init__(self, *, law: TriangleMixture = GAUSSIAN_LAW,
                  fabric: Fabric = GENERIC) -> None:
-        self._law, self._registers = law, fabric.memory_registers
+        self._law, self._registers = law, fabric.registers
         super().__init__({"draw": In(law.draw_bits),
                           "gaussian": Out(signed(law.reach.signed_bits))})
 

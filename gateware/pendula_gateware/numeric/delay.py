@@ -99,7 +99,7 @@ class DelayLine(wiring.Component):
             raise ValueError(f"depth must be at least 1, not {depth}")
         self._depth = depth
         self._shape = shape
-        self._registers = fabric.memory_registers
+        self._registers = fabric.registers
         self._attributes = fabric.ring_attributes(depth)
         super().__init__({"i": In(shape), "o": Out(shape)})
 
