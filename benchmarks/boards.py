@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from small import SPEC as SMALL
-from small import STEPS as SMALL_STEPS
 
 from pendula import modelfile
 from pendula.contract import PHYSICS, ArraySpec, grid
@@ -34,6 +32,11 @@ KEPT = ("model", "nodes", "degree", "segments", "lanes", "resources", "clock_hz"
         "critical_path", "seeds", "cycles_per_sample", "samples_per_s", "link_samples_per_s",
         "node_updates_per_s", "edge_updates_per_s", "baud_error", "versions")
 LARGE_STEPS = 20
+SMALL_GRID = grid(12, 12, 1)
+SMALL = ArraySpec(physics=PHYSICS["quartic"], nodes=SMALL_GRID.nodes, offsets=SMALL_GRID.offsets,
+                  segments=20, state_bits=16, gain_bits=12, local_code_bits=4)
+"""What fits an iCE40 UltraPlus: eight multipliers suffice."""
+SMALL_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def write_large(path: Path, segments: int) -> None:
 
 
 def write_small(path: Path) -> None:
-    """Write a random program on the array of benchmarks/small.py."""
+    """Write a random program on :data:`SMALL`."""
     modelfile.save(random_program(SMALL, np.random.default_rng(0), segments=SMALL.segments,
                                   steps=SMALL_STEPS // SMALL.segments), path)
 

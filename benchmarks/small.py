@@ -15,15 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from amaranth import *
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
+from boards import SMALL as SPEC
+from boards import write_small
 
-from pendula import modelfile
-from pendula.contract import CONTRACT_ID, PHYSICS, ArraySpec, grid
+from pendula.contract import CONTRACT_ID
 from pendula.contract.protocol import Hello
 from pendula.errors import BuildError
-from pendula.program import random_program
 from pendula_boards.flow import ICE40_FLOW, Step
 from pendula_boards.placement import read_usage
 from pendula_boards.tools import run_steps
@@ -45,10 +44,6 @@ from pendula_gateware.noise.source import NoiseSource
 from pendula_gateware.top import Flat, Top
 from pendula_gateware.uart_top import UartTop
 
-GRAPH = grid(12, 12, 1)
-STEPS = 100
-SPEC = ArraySpec(physics=PHYSICS["quartic"], nodes=GRAPH.nodes, offsets=GRAPH.offsets, segments=20,
-                 state_bits=16, gain_bits=12, local_code_bits=4)
 HELLO = Hello.of(SPEC, contract_id=CONTRACT_ID, build_id="0123456789abcdef", lanes=1)
 
 
@@ -109,9 +104,7 @@ def main() -> None:
     parser.add_argument("--model", help="file to write a program to")
     args = parser.parse_args()
     if args.model:
-        program = random_program(SPEC, np.random.default_rng(0), segments=SPEC.segments,
-                                 steps=STEPS // SPEC.segments)
-        modelfile.save(program, args.model)
+        write_small(Path(args.model))
     for part in args.parts or ([] if args.model else PARTS):
         cells = synthesise(PARTS[part]())
         print(f"{part:12} " + "  ".join(f"{key} {count:5}" for key, count in cells.items()),
