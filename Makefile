@@ -8,5 +8,5 @@ BOARDS ?=
 
 .PHONY: boards
 boards:
-	$(PYTHON) benchmarks/boards.py --seeds $(SEEDS) $(BOARDS)
+	$(PYTHON) benchmarks/bitstreams.py --seeds $(SEEDS) $(BOARDS)
 	$(PYTHON) docs/generate.py

@@ -17,8 +17,8 @@ from typing import Any
 
 from amaranth import *
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
-from boards import SMALL as SPEC
-from boards import write_small
+from bitstreams import SMALL as SPEC
+from bitstreams import write_small
 
 from pendula.contract import CONTRACT_ID
 from pendula.contract.protocol import Hello

@@ -1,5 +1,5 @@
 """Boards: facts from pendula_boards, figures from docs/figures/boards.json, which
-benchmarks/boards.py writes."""
+benchmarks/bitstreams.py writes."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -70,7 +70,7 @@ follows is facts and the word of the tools.
 
 ## What was built
 
-By `make boards`, or `python benchmarks/boards.py BOARD`, which says what each model is. Fmax is
+By `make boards`, or `python benchmarks/bitstreams.py BOARD`, which says what each model is. Fmax is
 that of each placement. Samples a second are the array's; the UART carries as many as the column
 after it says, as pixels. More lanes of the digits would fit most boards: `pendula fit` says how
 many.

@@ -1,6 +1,6 @@
 """Bitstreams of all boards, and how fast their clocks are: the figures of docs/reference/boards.md.
 
-Run: python benchmarks/boards.py [--seeds N] [--lanes P] [BOARD ...]
+Run: python benchmarks/bitstreams.py [--seeds N] [--lanes P] [BOARD ...]
 
 Each board gets the array and the lanes of BUILDS, at its own clock, or where that is missed at the
 fastest of its slower ones that is not. The result goes to docs/figures/boards.json board by board,
