@@ -81,7 +81,7 @@ class Statistics(ArrayPart):
     done: Signal
     busy: Signal
     row_latency = 2
-    sum_latency = 4
+    sum_latency = 5
 
     def __init__(self, *, spec: ArraySpec, lanes: int, sums: int, store_latency: int) -> None:
         if not 2 <= sums <= SUMS_HI:
@@ -162,11 +162,11 @@ class Statistics(ArrayPart):
         write, read = sums.write_port(), sums.read_port()
         addressed, owned = self.bus.memory == Memory.SUM, self.run | self.busy
         place, total = Signal(range(self._sums)), Signal(shape)
-        m.d.sync += [place.eq(delayed(m, target, 1)),
-                     total.total.eq(read.data.total + delayed(m, term, 1))]
+        before = delayed(m, read.data.total, 1)     # block RAM is slow, and the sum is long
+        m.d.sync += [place.eq(delayed(m, target, 2)), total.total.eq(before + delayed(m, term, 2))]
         m.d.comb += [
             read.addr.eq(Mux(self.run, target, self.bus.row)),
-            write.en.eq(self.busy | delayed(m, valid, 2) | (self.bus.write & addressed)),
+            write.en.eq(self.busy | delayed(m, valid, 3) | (self.bus.write & addressed)),
             write.addr.eq(Mux(owned, place, self.bus.row)),
             write.data.eq(Mux(owned, total.as_value(), self.bus.write_data))]
         with m.If(self.clear):
