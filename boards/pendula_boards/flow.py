@@ -38,6 +38,8 @@ class Flow:
         Commands of Yosys, without the top: the first that does not fail is used.
     placer, packer : str
         Names of the tools.
+    methods : tuple of tuple of str
+        Options of the placer that choose how it works: the seeds take them in turn.
     constraints : tuple of str
         Arguments of the placer that name the file of pins.
     constraints_file : str
@@ -58,6 +60,7 @@ class Flow:
     syntheses: tuple[str, ...]
     placer: str
     packer: str
+    methods: tuple[tuple[str, ...], ...] = ((),)
     constraints: tuple[str, ...]
     constraints_file: str
     routed: tuple[str, ...]
@@ -74,6 +77,7 @@ class Flow:
 
 ECP5_FLOW = Flow(
     syntheses=ECP5.syntheses, placer="nextpnr-ecp5", packer="ecppack",
+    methods=(("--placer", "static"), ("--placer", "heap")),
     constraints=("--lpf", f"{DESIGN}.lpf"), constraints_file=f"{DESIGN}.lpf",
     routed=("--textcfg", "{}.config"),
     pack=("--compress", "--input", "{}.config", "--bit", "{}.bit"), bitstream=".bit",
@@ -144,11 +148,11 @@ class Plan:
         return self._placer("--pack-only", "--report", report)
 
     def place(self, seed: int) -> Step:
-        """Return the step from netlist to routed design."""
-        stem = self.stem(seed)
-        return self._placer("--seed", str(seed), "--report", f"{stem}.json", "--log",
-                            f"{stem}.log", "--timing-allow-fail", "--quiet",
-                            *(part.format(stem) for part in self.flow.routed))
+        """Return the step from netlist to routed design, by the method whose turn it is."""
+        stem, methods = self.stem(seed), self.flow.methods
+        return self._placer("--seed", str(seed), *methods[(seed - 1) % len(methods)],
+                            "--report", f"{stem}.json", "--log", f"{stem}.log",
+                            "--timing-allow-fail", "--quiet", *(part.format(stem) for part in self.flow.routed))
 
     def pack(self, seed: int) -> Step:
         """Return the step from routed design to bitstream."""

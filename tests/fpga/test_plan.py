@@ -32,8 +32,8 @@ def plan_of(flow, **changes):
 
 
 @pytest.mark.parametrize(("flow", "place", "pack"), [
-    (ECP5_FLOW, "--lpf top.lpf --freq 50.000000 --seed 3 --report seed-3.json --log seed-3.log "
-                "--timing-allow-fail --quiet --textcfg seed-3.config",
+    (ECP5_FLOW, "--lpf top.lpf --freq 50.000000 --seed 3 --placer static --report seed-3.json "
+                "--log seed-3.log --timing-allow-fail --quiet --textcfg seed-3.config",
      "-d X --compress --input seed-3.config --bit seed-3.bit"),
     (ICE40_FLOW, "--pcf top.pcf --freq 50.000000 --seed 3 --report seed-3.json --log seed-3.log "
                  "--timing-allow-fail --quiet --asc seed-3.asc", "-d X seed-3.asc seed-3.bin"),
@@ -47,6 +47,13 @@ def test_commands(flow, place, pack):
     assert plan.pack(3) == Step(flow.packer, tuple(pack.split()))
     assert plan.bitstream(3) == f"seed-3{flow.bitstream}"
     assert "--pack-only" in plan.count("counts.json").arguments
+
+
+def test_seeds_take_the_methods_of_placing_in_turn():
+    plan = plan_of(ECP5_FLOW)
+    methods = [plan.place(seed).arguments for seed in (1, 2, 3, 4)]
+    methods = [options[options.index("--placer") + 1] for options in methods]
+    assert methods == ["static", "heap", "static", "heap"]
 
 
 def hop(kind, delay, start, end):
