@@ -152,7 +152,8 @@ class Plan:
         stem, methods = self.stem(seed), self.flow.methods
         return self._placer("--seed", str(seed), *methods[(seed - 1) % len(methods)],
                             "--report", f"{stem}.json", "--log", f"{stem}.log",
-                            "--timing-allow-fail", "--quiet", *(part.format(stem) for part in self.flow.routed))
+                            "--timing-allow-fail", "--quiet",
+                            *(part.format(stem) for part in self.flow.routed))
 
     def pack(self, seed: int) -> Step:
         """Return the step from routed design to bitstream."""
