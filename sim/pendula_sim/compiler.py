@@ -29,8 +29,8 @@ def run_tools(*commands: Command, environment: dict[str, str] | None = None,
     Raises
     ------
     BuildError
-        If one cannot be started or fails; the message ends with its last lines. No tool is left
-        running, after an interruption neither.
+        If one cannot be started or fails; the message ends with its errors, or else its last lines.
+        No tool is left running, after an interruption neither.
     """
     with ExitStack() as stack:
         processes = [stack.enter_context(_running(command, environment, folder))
@@ -60,8 +60,9 @@ def _finish(command: Command, process: Popen[str]) -> str:
     output, _ = process.communicate()
     if process.returncode:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
+        told = [line for line in lines if line.startswith("ERROR")] or lines
         raise BuildError(f"{Path(command[0]).name} failed with code {process.returncode}: "
-                         + (" | ".join(lines[-_SHOWN_LINES:]) or "it said nothing"))
+                         + (" | ".join(told[-_SHOWN_LINES:]) or "it said nothing"))
     return output
 
 
