@@ -18,7 +18,7 @@ import numpy as np
 
 from pendula import modelfile
 from pendula.contract import PHYSICS, ArraySpec, grid
-from pendula.errors import FitError, TimingError
+from pendula.errors import BuildError, TimingError
 from pendula.program import Program, random_program
 from pendula_boards.build import build, deliver
 from pendula_boards.catalogue import BOARDS, find_board
@@ -62,37 +62,27 @@ BUILDS = {
 """Where lanes are fewer than fit, because placing all of them takes too long to repeat."""
 
 
-def write_large(path: Path, segments: int) -> None:
-    """Write a random program on two oscillators a pixel of 28x28."""
+def large_program(segments: int) -> Program:
+    """Return a random program on two oscillators a pixel of 28x28."""
     graph = grid(56, 28, 2)
     spec = ArraySpec(physics=PHYSICS["kuramoto"], nodes=graph.nodes, offsets=graph.offsets,
                      segments=segments)
-    modelfile.save(random_program(spec, np.random.default_rng(0), segments=segments,
-                                  steps=LARGE_STEPS // segments), path)
+    return random_program(spec, np.random.default_rng(0), segments=segments,
+                          steps=LARGE_STEPS // segments)
 
 
-def write_small(path: Path) -> None:
-    """Write a random program on :data:`SMALL`."""
-    modelfile.save(random_program(SMALL, np.random.default_rng(0), segments=SMALL.segments,
-                                  steps=SMALL_STEPS // SMALL.segments), path)
+def small_program() -> Program:
+    """Return a random program on :data:`SMALL`."""
+    return random_program(SMALL, np.random.default_rng(0), segments=SMALL.segments,
+                          steps=SMALL_STEPS // SMALL.segments)
 
 
 MODELS = {
-    "quartic 12x12": write_small,
-    "kuramoto 28x28x2, 1 segment": lambda path: write_large(path, 1),
-    "kuramoto 28x28x2, 4 segments": lambda path: write_large(path, 4),
+    "quartic 12x12": small_program,
+    "kuramoto 28x28x2, 1 segment": lambda: large_program(1),
+    "kuramoto 28x28x2, 4 segments": lambda: large_program(4),
 }
-"""What writes the models that are not shipped."""
-
-
-def load(model: str) -> Program:
-    """Return a shipped model, or one that is written first."""
-    if model not in MODELS:
-        return modelfile.load(model)
-    path = ROOT / "build" / "models" / f"{model.replace(', ', '-').replace(' ', '-')}.pendula"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    MODELS[model](path)
-    return modelfile.load(str(path))
+"""What makes the models that are not shipped."""
 
 
 def say(what: str) -> None:
@@ -102,19 +92,20 @@ def say(what: str) -> None:
 def make(name: str, lanes: int, seeds: int) -> dict[str, Any]:
     """Build a bitstream at the fastest clock of a board that is met; return its figures."""
     board, wanted = find_board(name), BUILDS[name]
-    program, clocks = load(wanted.model), list(board.clocks_mhz)
+    make_program = MODELS.get(wanted.model, lambda: modelfile.load(wanted.model))
+    program, clocks = make_program(), list(board.clocks_mhz)
     missed: dict[str, float] = {}
     while clocks:
         design = Design.of(board, program.spec, lanes=lanes, clock_hz=int(clocks[0] * MHZ))
         try:
             kept = build(design, seeds=seeds, say=say)
-        except FitError as error:
-            return {"refused": str(error)}
         except TimingError as error:
             say(str(error))
             missed[f"{clocks[0]:g}"] = round(error.fmax_hz)
             clocks = [mhz for mhz in sorted(clocks, reverse=True) if mhz * MHZ <= error.fmax_hz]
             continue
+        except BuildError as error:
+            return {"refused": str(error)}
         rates = Rates.of(design, steps=program.total_steps, visible=int(program.visible.sum()))
         report = deliver(kept, ROOT / "build" / name, {"model": wanted.model, **asdict(rates)})
         return {key: report[key] for key in KEPT} | ({"missed": missed} if missed else {})

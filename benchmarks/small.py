@@ -18,8 +18,9 @@ from typing import Any
 from amaranth import *
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from bitstreams import SMALL as SPEC
-from bitstreams import write_small
+from bitstreams import small_program
 
+from pendula import modelfile
 from pendula.contract import CONTRACT_ID
 from pendula.contract.protocol import Hello
 from pendula.errors import BuildError
@@ -104,7 +105,7 @@ def main() -> None:
     parser.add_argument("--model", help="file to write a program to")
     args = parser.parse_args()
     if args.model:
-        write_small(Path(args.model))
+        modelfile.save(small_program(), args.model)
     for part in args.parts or ([] if args.model else PARTS):
         cells = synthesise(PARTS[part]())
         print(f"{part:12} " + "  ".join(f"{key} {count:5}" for key, count in cells.items()),
