@@ -76,7 +76,7 @@ class Controller(wiring.Component):
     saturations, cycles, measured, frames_dropped : :py:`In(32)`
         Read-only registers.
     busy : :py:`Out(1)`
-        Whether a request that has arrived is not yet answered; a cycle longer.
+        Whether a request that has arrived is not yet answered; two cycles longer.
     """
 
     i: stream.Interface

@@ -18,7 +18,7 @@ from pendula_gateware.interfaces import (
     PacketStream,
 )
 from pendula_gateware.link.crc import Crc32
-from pendula_gateware.numeric.delay import registered
+from pendula_gateware.numeric.delay import delayed, registered
 
 __all__ = ["MemoryPort"]
 
@@ -113,6 +113,14 @@ class MemoryPort(wiring.Component):
         """Sums of its statistics."""
         return self._sums
 
+    def _drive_bus(self, m, row, word, store):
+        """Ask for a row, or store it; the bus leads to memories far apart, and has registers."""
+        for port, value in (
+                (self.bus.memory, self.memory[:BUFFER_BIT]),
+                (self.bus.buffer, self.memory[BUFFER_BIT]), (self.bus.row, row),
+                (self.bus.write, store), (self.bus.write_data, word)):
+            m.d.comb += port.eq(delayed(m, value, self._fabric.registers))
+
     def _cursor(self, m) -> _Cursor:
         """Build the cursor; `place` counts the cycles of a fetch as well.
 
@@ -130,14 +138,15 @@ class MemoryPort(wiring.Component):
             for memory, layout in layouts.items():
                 twice = self._fabric.buffers > 1 and memory in BUFFERED
                 with m.Case(memory):
-                    m.d.comb += [limit.eq(layout.rows), last_place.eq(layout.row_bytes - 1),
+                    m.d.sync += [limit.eq(layout.rows), last_place.eq(layout.row_bytes - 1),
                                  known.eq(1 if twice else ~buffer)]
+            with m.Default():
+                m.d.sync += [limit.eq(0), last_place.eq(0), known.eq(0)]
         bits = len(row)
         end = registered(m, self.first[:bits] + self.rows[:bits])
         near = known & ~self.first[bits:].any()
         m.d.sync += [exists.eq(near & (row < limit)),
                      fits.eq(near & ~self.rows[bits:].any() & (end <= limit))]
-        m.d.comb += [self.bus.memory.eq(number), self.bus.buffer.eq(buffer), self.bus.row.eq(row)]
         return _Cursor(row=row, place=place, exists=exists, fits=fits,
                        complete=place == last_place,
                        last=registered(m, row + 1 == end))
@@ -147,7 +156,8 @@ class MemoryPort(wiring.Component):
         m.submodules.crc = crc = Crc32(fabric=self._fabric)
         cursor, started = self._cursor(m), Signal()
         word = Signal(-(-len(self.bus.write_data) // Byte.width) * Byte.width, reset_less=True)
-        byte = word[:Byte.width]
+        byte, store = word[:Byte.width], Signal()
+        self._drive_bus(m, cursor.row, word, store)
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 m.d.sync += [cursor.row.eq(self.first), cursor.place.eq(0), started.eq(0),
@@ -156,20 +166,20 @@ class MemoryPort(wiring.Component):
                     m.next = "WRITE"
                     with m.If(self.check | self.read):
                         m.next = "FETCH"
-            self._write(m, cursor, word)
+            self._write(m, cursor, word, store)
             self._fetch(m, cursor, word, started)
             self._send(m, cursor, word, Mux(self.check, crc.ready, self.o.ready))
             with m.State("DONE"), m.If(~self.run):
                 m.next = "IDLE"
         sending = fsm.ongoing("SEND")
         m.d.comb += [
-            self.bus.write_data.eq(word), crc.data.eq(byte), crc.valid.eq(sending & self.check),
+            crc.data.eq(byte), crc.valid.eq(sending & self.check),
             crc.start.eq(~self.run), self.crc.eq(crc.crc), self.o.valid.eq(sending & self.read),
             self.o.p.data.eq(byte), self.o.p.last.eq(cursor.complete & cursor.last),
             self.done.eq((fsm.ongoing("DONE") & crc.ready) | (started & self.read))]
         return m
 
-    def _write(self, m, cursor, word):
+    def _write(self, m, cursor, word, store):
         """Gather the bytes of a row, store it, and so on to the end of the tail."""
         ended = Signal()
         with m.State("WRITE"):
@@ -189,7 +199,7 @@ class MemoryPort(wiring.Component):
                     m.d.sync += self.status.eq(Status.BAD_LENGTH)
                     m.next = "DONE"
         with m.State("STORE"):
-            m.d.comb += self.bus.write.eq(cursor.exists & (self.status == Status.OK))
+            m.d.comb += store.eq(cursor.exists & (self.status == Status.OK))
             m.d.sync += cursor.row.eq(cursor.row + 1)
             with m.If(~cursor.exists):
                 m.d.sync += self.status.eq(Status.BAD_ADDRESS)

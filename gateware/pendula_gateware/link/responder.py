@@ -66,7 +66,7 @@ class Responder(wiring.Component):
     Members
     -------
     i : :py:`In(stream.Signature(Response))`
-        Responses; taken with the last byte.
+        Responses; taken a cycle after the last byte.
     hello : :py:`In(PacketStream)`
         Tails of responses with `Tail.HELLO`.
     result : :py:`In(PacketStream)`
@@ -78,7 +78,8 @@ class Responder(wiring.Component):
 
     Notes
     -----
-    Latency 0 cycles, then one byte a cycle.
+    Latency 0 cycles, then one byte a cycle, and one cycle in which the response is taken: no path
+    leads from `o` to `i`.
     """
 
     i: stream.Interface
@@ -106,8 +107,10 @@ class Responder(wiring.Component):
                              self.o.p.last.eq(end & ~tail), self.o.valid.eq(self.i.valid)]
                 with m.If(moves):
                     m.d.sync += place.eq(Mux(end, 0, place + 1))
-                    with m.If(end & tail):
-                        m.next = "TAIL"
+                    with m.If(end):
+                        m.next = "TAKEN"
+                        with m.If(tail):
+                            m.next = "TAIL"
             with m.State("TAIL"):
                 for kind, source in ((Tail.HELLO, self.hello), (Tail.RESULT, self.result),
                                      (Tail.ROWS, self.rows)):
@@ -116,6 +119,8 @@ class Responder(wiring.Component):
                                      self.o.valid.eq(self.i.valid & source.valid),
                                      source.ready.eq(self.o.ready)]
                 with m.If(moves & self.o.p.last):
-                    m.next = "FIXED"
-        m.d.comb += self.i.ready.eq(moves & self.o.p.last)
+                    m.next = "TAKEN"
+            with m.State("TAKEN"):
+                m.d.comb += self.i.ready.eq(1)
+                m.next = "FIXED"
         return m

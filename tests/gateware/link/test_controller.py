@@ -72,7 +72,7 @@ def test_nothing_happens_while_the_array_is_busy():
         ctx.set(dut.array_busy, 0)
         assert await get_packet(ctx, dut.o) == bytes((1, Status.OK))
         assert ctx.get(dut.registers.seed_lo) == 5
-        await ctx.tick()
+        await ctx.tick().repeat(2)
         assert not ctx.get(dut.busy)
 
     simulate(dut, bench)

@@ -70,6 +70,7 @@ class Driver:
         ctx.set(self.port.run, 1)
         await put_packet(ctx, self.port.tail, tail, rng, stall)
         status, _, _ = await self._finish(ctx)
+        await ctx.tick()        # the last row may be a cycle behind
         return status
 
     async def check(self, ctx, memory, first, rows):
