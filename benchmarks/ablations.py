@@ -34,7 +34,7 @@ DATA, STEPS, SAMPLES = "digits", 8, 1000
 BASE = AisPreset(name="ablation", summary="", data=DATA, hidden=1, segments=4, steps=STEPS // 4,
                  degree=16, iterations=500, critic=(128, 64), critic_steps=1)
 BASES = {"critic": BASE, "drifting": replace(BASE, loss="drifting", batch=128, rate=0.05)}
-SQUARE_SEEDS, FACTOR_SEEDS = 4, 2
+SQUARE_SEEDS, FACTOR_SEEDS = 8, 8
 
 
 def segmented(base: AisPreset, hidden: int, segments: int) -> AisPreset:

@@ -135,21 +135,17 @@ def _ablations(found: dict[str, Any], table: Table) -> str:
                   table(["", *names], effects)]
     runs = found["runs"].get("drifting", {})
     factors = [[name, f"{row['0']['codes']:,}",
-                *(_mean_and_single(_differences(runs[BASE], row, key)) for key in distances)]
+                *(_mean(_differences(runs[BASE], row, key)) for key in distances)]
                for name, row in runs.items() if name not in SQUARE]
     if factors:
         parts += [f"One thing changed at a time (drifting), against `{BASE}` (4 bits, degree 16) "
-                  "with the same seeds; mean change, and the changes of single seeds. *float* is "
-                  "trained and run without rounding.\n", table(["", "codes", *names], factors)]
+                  "with the same seeds: what it changes, seed by seed. *float* is trained and run "
+                  "without rounding.\n", table(["", "codes", *names], factors)]
     return "\n".join(parts)
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any], name: str) -> list[float]:
     return [after[seed][name] - before[seed][name] for seed in after if seed in before]
-
-
-def _mean_and_single(values: list[float]) -> str:
-    return f"{np.mean(values):+.4f} ({', '.join(f'{value:+.4f}' for value in values)})"
 
 
 def _gradient(found: dict[str, Any], table: Table) -> str:
