@@ -27,7 +27,7 @@ __all__ = [
     "share_bus",
 ]
 
-MEMORY_READ_LATENCY = 5
+MEMORY_READ_LATENCY = 6
 """Cycles from an address on a :class:`MemoryBus` to its data, at most."""
 
 Byte = unsigned(8)

@@ -30,7 +30,7 @@ from pendula_gateware.interfaces import (
     share_bus,
 )
 from pendula_gateware.noise.seeder import SeedBank
-from pendula_gateware.numeric.delay import DelayLine, delayed, paced, registered
+from pendula_gateware.numeric.delay import DelayLine, delayed, paced
 
 __all__ = ["OscillatorArray", "SharedRows"]
 
@@ -322,7 +322,7 @@ class OscillatorArray(ArrayPart):
                        readout: Readout) -> None:
         """Pass all that lanes need from lane to lane, a cycle each; let the results meet again."""
         loaded, load = delayed(m, sequencer.lane, 1), delayed(m, sequencer.load, 1)
-        given = (sequencer.token, rows.turn, rows.codes, rows.shared, rows.update, sequencer.rest,
+        given = (sequencer.token, rows.turn, rows.codes, rows.shared, rows.update, rows.rest,
                  self._seeds.o, loaded, load, *_lane_settings(self.registers, self.bus))
         for number, lane in enumerate(self._lanes):
             m.submodules[f"lane_{number}"] = lane
@@ -350,8 +350,9 @@ class OscillatorArray(ArrayPart):
         self._connect_bus(m, sequencer, rows, readout)
         self._connect_lanes(m, sequencer, rows, readout)
         self._seed(m, sequencer)
-        working = Signal()
-        self._count(m, sequencer, working)
+        working, worked, rest = Signal(), Signal(), Signal(init=1)
+        m.d.sync += [rest.eq(sequencer.rest), worked.eq(working)]   # lanes are far away
+        self._count(m, sequencer, worked)
         wiring.connect(m, wiring.flipped(self.job), sequencer.job)
         wiring.connect(m, readout.o, wiring.flipped(self.o))
         m.d.comb += [
@@ -361,11 +362,11 @@ class OscillatorArray(ArrayPart):
             readout.last.eq(sequencer.last),
             readout.clear.eq(self.clear),
             self.measured.eq(readout.measured),
-            rows.rest.eq(sequencer.rest),
+            rows.rest.eq(rest),
             rows.buffer.eq(self.registers.buffer),
             rows.token.eq(sequencer.token),
             rows.phase.eq(sequencer.phase),
             working.eq(~sequencer.rest | self.job.valid | readout.busy),
-            self.busy.eq(self.job.valid | registered(m, working)),
+            self.busy.eq(self.job.valid | worked),
         ]
         return m

@@ -63,14 +63,14 @@ class PixelMapper(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._phase = spec.physics.overflow is Overflow.WRAP
-        self._product_stages = fabric.registers
+        self._stages = fabric.registers
         super().__init__({"registers": In(RegisterValues), "en": In(1),
                           "x": In(state_shape(spec)), "o": Out(8)}, spec=spec)
 
     @property
     def latency(self) -> int:
-        """Cycles: to fold a phase, to multiply where there are registers to spare, to clip."""
-        return self._phase + self._product_stages + 1
+        """Cycles: to fold a phase, to multiply and add where registers abound, to clip."""
+        return self._phase + 2 * self._stages + 1
 
     def model(self, gain: int, offset: int, x: int) -> int:
         """Compute the pixel."""
@@ -84,8 +84,8 @@ class PixelMapper(ArrayPart):
         gain, offset = self.registers.pixel_gain, self.registers.pixel_offset
         shift = step.pixel_shift(self._spec)
         aligned = (offset << (shift - step.PIXEL_OFFSET_F_BITS)) + (1 << (shift - 1))
-        product = delayed(m, folded * gain, self._product_stages, self.en)
-        value = (product + aligned) >> shift
+        product = delayed(m, folded * gain, self._stages, self.en)
+        value = delayed(m, (product + aligned) >> shift, self._stages, self.en)
         with m.If(self.en):
             m.d.sync += self.o.eq(
                 Mux(value < 0, 0, Mux(value > step.PIXEL_HI, step.PIXEL_HI, value)))

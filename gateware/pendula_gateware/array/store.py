@@ -76,7 +76,12 @@ class RowStore(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a row's number to the row."""
-        return self._kept_latency + (len(self._banks) > 1)
+        return self._far + self._kept_latency + (len(self._banks) > 1)
+
+    @property
+    def _far(self) -> int:
+        """Cycles from what is asked to the banks: there may be many."""
+        return self._registers if len(self._banks) > 1 else 0
 
     @property
     def _kept_latency(self) -> int:
@@ -98,10 +103,12 @@ class RowStore(wiring.Component):
             shape=self._kept, depth=self._banks[number], init=[],
             attrs=UNCHECKED | ({"ram_style": "huge"} if self._large else {}))
         write, read = bank.write_port(), bank.read_port()
-        written = data.View(self._shape, self.bus.write_data[:self._shape.size])
+        written = data.View(self._shape, delayed(
+            m, self.bus.write_data[:self._shape.size], self._far))
         addressed = (self.bus.memory == self._number) & self._is(self.bus.buffer, buffer)
         m.d.comb += [
-            write.en.eq(self.bus.write & addressed & (self._bank(self.bus.row) == number)),
+            write.en.eq(delayed(m, self.bus.write & addressed
+                                & (self._bank(self.bus.row) == number), self._far)),
             write.addr.eq(row),         # the bus's whenever it writes: one port serves both
             read.addr.eq(row),
             read.en.eq(~write.en),
@@ -113,6 +120,7 @@ class RowStore(wiring.Component):
         """Return the fields of a buffer's row, `latency` cycles after it was asked."""
         row = Signal.like(self.row, name=f"row_{buffer}")
         m.d.comb += row.eq(Mux(self.use & self._is(self.buffer, buffer), self.row, self.bus.row))
+        row = delayed(m, row, self._far)
         kept = [self._build_bank(m, buffer, number, row) for number in range(len(self._banks))]
         o = kept[0]
         if len(kept) > 1:

@@ -22,6 +22,7 @@ from pendula_gateware.interfaces import (
     JitterPortInterface,
     MemoryBus,
     MemoryBusInterface,
+    Packet,
     PacketStream,
     RegisterValues,
     job_shape,
@@ -32,6 +33,7 @@ from pendula_gateware.link.registers import Registers
 from pendula_gateware.link.responder import HelloPacket, Responder
 from pendula_gateware.link.runner import Runner
 from pendula_gateware.link.shapes import Tail, unpack
+from pendula_gateware.numeric.buffer import StreamBuffer
 
 __all__ = ["Controller"]
 
@@ -132,7 +134,9 @@ class Controller(wiring.Component):
         connect(m, runner.job, flipped(self.job))
         connect(m, hello.o, responder.hello)
         connect(m, flipped(self.result), responder.result)
-        connect(m, port.o, responder.rows)
+        m.submodules.rows = rows = StreamBuffer(Packet)
+        connect(m, port.o, rows.i)
+        connect(m, rows.o, responder.rows)
         connect(m, responder.o, flipped(self.o))
         m.d.comb += [
             self.registers.eq(registers.values), self.clear.eq(runner.clear),

@@ -113,11 +113,10 @@ class MemoryPort(wiring.Component):
         """Sums of its statistics."""
         return self._sums
 
-    def _drive_bus(self, m, row, word, store):
+    def _drive_bus(self, m, number, buffer, row, word, store):
         """Ask for a row, or store it; the bus leads to memories far apart, and has registers."""
         for port, value in (
-                (self.bus.memory, self.memory[:BUFFER_BIT]),
-                (self.bus.buffer, self.memory[BUFFER_BIT]), (self.bus.row, row),
+                (self.bus.memory, number), (self.bus.buffer, buffer), (self.bus.row, row),
                 (self.bus.write, store), (self.bus.write_data, word)):
             m.d.comb += port.eq(delayed(m, value, self._fabric.registers))
 
@@ -157,7 +156,9 @@ class MemoryPort(wiring.Component):
         cursor, started = self._cursor(m), Signal()
         word = Signal(-(-len(self.bus.write_data) // Byte.width) * Byte.width, reset_less=True)
         byte, store = word[:Byte.width], Signal()
-        self._drive_bus(m, cursor.row, word, store)
+        number = registered(m, self.memory[:BUFFER_BIT])
+        buffer = registered(m, self.memory[BUFFER_BIT])
+        self._drive_bus(m, number, buffer, cursor.row, word, store)
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 m.d.sync += [cursor.row.eq(self.first), cursor.place.eq(0), started.eq(0),
@@ -166,7 +167,7 @@ class MemoryPort(wiring.Component):
                     m.next = "WRITE"
                     with m.If(self.check | self.read):
                         m.next = "FETCH"
-            self._write(m, cursor, word, store)
+            self._write(m, number, cursor, word, store)
             self._fetch(m, cursor, word, started)
             self._send(m, cursor, word, Mux(self.check, crc.ready, self.o.ready))
             with m.State("DONE"), m.If(~self.run):
@@ -179,7 +180,7 @@ class MemoryPort(wiring.Component):
             self.done.eq((fsm.ongoing("DONE") & crc.ready) | (started & self.read))]
         return m
 
-    def _write(self, m, cursor, word, store):
+    def _write(self, m, number, cursor, word, store):
         """Gather the bytes of a row, store it, and so on to the end of the tail."""
         ended = Signal()
         with m.State("WRITE"):
@@ -188,7 +189,7 @@ class MemoryPort(wiring.Component):
                 m.d.sync += [word.eq(word >> Byte.width), ended.eq(self.tail.p.last),
                              cursor.place.eq(Mux(cursor.complete, 0, cursor.place + 1))]
                 # The first byte of a row arrives at its low end.
-                with m.Switch(self.memory[:BUFFER_BIT]):
+                with m.Switch(number):
                     for memory, layout in memory_layouts(self._spec, self._sums).items():
                         with m.Case(memory):
                             m.d.sync += word.word_select(

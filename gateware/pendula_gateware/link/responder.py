@@ -78,8 +78,8 @@ class Responder(wiring.Component):
 
     Notes
     -----
-    Latency 0 cycles, then one byte a cycle, and one cycle in which the response is taken: no path
-    leads from `o` to `i`.
+    Latency `latency` cycles, then one byte a cycle, and one cycle in which the response is taken:
+    no path leads from `i` to `o`, nor back.
     """
 
     i: stream.Interface
@@ -87,7 +87,7 @@ class Responder(wiring.Component):
     result: stream.Interface
     rows: stream.Interface
     o: stream.Interface
-    latency = 0
+    latency = 1
 
     def __init__(self) -> None:
         super().__init__({"i": In(stream.Signature(Response)), "hello": In(PacketStream),
@@ -96,7 +96,8 @@ class Responder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        response = self.i.p
+        response, offered = Signal(Response), Signal()
+        m.d.sync += [response.eq(self.i.p), offered.eq(self.i.valid & ~self.i.ready)]
         place = Signal(range(HEADER_BYTES + VALUE_BYTES))
         end = place == Mux(response.has_value, HEADER_BYTES + VALUE_BYTES, HEADER_BYTES) - 1
         moves = self.o.valid & self.o.ready
@@ -104,7 +105,7 @@ class Responder(wiring.Component):
             with m.State("FIXED"):
                 tail = response.tail != Tail.NONE
                 m.d.comb += [self.o.p.data.eq(response.as_value().word_select(place, Byte.width)),
-                             self.o.p.last.eq(end & ~tail), self.o.valid.eq(self.i.valid)]
+                             self.o.p.last.eq(end & ~tail), self.o.valid.eq(offered)]
                 with m.If(moves):
                     m.d.sync += place.eq(Mux(end, 0, place + 1))
                     with m.If(end):
@@ -116,7 +117,7 @@ class Responder(wiring.Component):
                                      (Tail.ROWS, self.rows)):
                     with m.If(response.tail == kind):
                         m.d.comb += [self.o.p.eq(source.p),
-                                     self.o.valid.eq(self.i.valid & source.valid),
+                                     self.o.valid.eq(offered & source.valid),
                                      source.ready.eq(self.o.ready)]
                 with m.If(moves & self.o.p.last):
                     m.next = "TAKEN"

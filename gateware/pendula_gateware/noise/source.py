@@ -105,8 +105,8 @@ class GaussianMapper(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Cycles: the table, the registers behind it, the sum."""
-        return 2 + self._registers
+        """Cycles: the table, the registers behind it and behind the choice, the sum."""
+        return 2 + 2 * self._registers
 
     def model(self, draw: int) -> int:
         """Compute the Gaussian of a draw."""
@@ -122,14 +122,15 @@ class GaussianMapper(wiring.Component):
         fields = data.StructLayout({"first": law.uniform_bits, "threshold": law.threshold_bits,
                                     "second": law.uniform_bits, "cell": law.cell_bits})
         early = data.View(fields, self.draw)
-        late: Any = delayed(m, early, self.latency - 1)
+        late: Any = delayed(m, early, 1 + self._registers)
         row: Any = delayed(m, read.data, self._registers)
         cell = Mux(late.threshold >= row.threshold, row.alias, late.cell)
         # centre(cell) + first - 2**uniform_bits / 2 is a concatenation, its sign bit turned over
         base = Cat(late.first, cell) ^ (1 << (law.uniform_bits + law.cell_bits - 1))
+        base, second = (delayed(m, part, self._registers) for part in (base, late.second))
         m.d.comb += read.addr.eq(early.cell)
         m.d.sync += self.gaussian.eq(
-            base.as_signed() + (late.second - ((1 << law.uniform_bits) // 2 - 1)))
+            base.as_signed() + (second - ((1 << law.uniform_bits) // 2 - 1)))
         return m
 
 

@@ -40,9 +40,11 @@ class StreamBuffer(wiring.Component):
         m = Module()
         aside, full = Signal.like(self.i.payload, reset_less=True), Signal()
         m.d.comb += self.i.ready.eq(~full)
+        with m.If(~full):       # whatever it is, so that this does not wait for `o.ready`
+            m.d.sync += aside.eq(self.i.payload)
         with m.If(self.o.ready | ~self.o.valid):
             m.d.sync += [self.o.valid.eq(full | self.i.valid), full.eq(0),
                          self.o.payload.eq(Mux(full, aside, self.i.payload))]
-        with m.Elif(self.i.valid & ~full):
-            m.d.sync += [full.eq(1), aside.eq(self.i.payload)]
+        with m.Elif(self.i.valid):
+            m.d.sync += full.eq(1)
         return m

@@ -203,7 +203,7 @@ def test_the_other_buffer_is_written_and_checked_while_results_are_awaited():
             assert await get_packet(ctx, dut.o) == bytes((3, Status.DATA)) + index + bytes((k, 7))
         assert await get_packet(ctx, dut.o) == bytes((3, Status.OK))
         assert (await ask(ctx, dut, 5, Opcode.HELLO))[:2] == bytes((5, Status.OK))
-        await ctx.tick()
+        await ctx.tick().repeat(2)
         assert not ctx.get(dut.busy)
 
     async def results(ctx):
