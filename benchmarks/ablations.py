@@ -34,7 +34,7 @@ DATA, STEPS, SAMPLES = "digits", 8, 1000
 BASE = AisPreset(name="ablation", summary="", data=DATA, hidden=1, segments=4, steps=STEPS // 4,
                  degree=16, iterations=500, critic=(128, 64), critic_steps=1)
 BASES = {"critic": BASE, "drifting": replace(BASE, loss="drifting", batch=128, rate=0.05)}
-SQUARE_SEEDS, FACTOR_SEEDS = 8, 8
+SEEDS = 8
 
 
 def segmented(base: AisPreset, hidden: int, segments: int) -> AisPreset:
@@ -65,9 +65,9 @@ def runs() -> list[tuple[str, str, AisPreset, int]]:
     The base is one of the square, so that the factors' seeds have it to be compared with.
     """
     squares = [(loss, name, preset, seed) for loss, base in BASES.items()
-               for seed in range(SQUARE_SEEDS) for name, preset in square(base).items()]
+               for seed in range(SEEDS) for name, preset in square(base).items()]
     rest = [("drifting", name, preset, seed)
-            for name, preset in factors(BASES["drifting"]).items() for seed in range(FACTOR_SEEDS)]
+            for name, preset in factors(BASES["drifting"]).items() for seed in range(SEEDS)]
     return squares + rest
 
 

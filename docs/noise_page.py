@@ -12,6 +12,8 @@ from typing import Any
 from pendula.contract import noise
 from pendula.contract.gaussian import GAUSSIAN_LAW
 from pendula.contract.jitter import RAW_BITS
+from pendula_gateware.fabric import ECP5
+from pendula_gateware.noise.source import NoiseSource
 
 __all__ = ["noise_page"]
 
@@ -148,7 +150,8 @@ def noise_page(table: Table) -> str:
     return f"""# Noise source: data sheet
 
 Every lane draws {noise.DRAW_BITS} uniform bits a node and step, one Gaussian of them, one draw a
-clock cycle, 4 cycles from request to Gaussian. Everything below is computed from the contract or
+clock cycle, {NoiseSource().latency} cycles from request to Gaussian, or
+{NoiseSource(fabric=ECP5).latency} on an ECP5. Everything below is computed from the contract or
 measured by the script that is named. Why this source: [adr 0008](../adr/0008-noise-source.md). How
 good it has to be: [noise quality](../noise-quality.md).
 

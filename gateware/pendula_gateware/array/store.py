@@ -96,32 +96,33 @@ class RowStore(wiring.Component):
         """Return whether a value names a buffer; any does where there is one."""
         return value == buffer if self._buffers > 1 else C(1)
 
-    def _build_bank(self, m: Module, buffer: int, number: int, row: Value) -> data.View:
+    def _build_bank(self, m: Module, buffer: int, number: int, row: Value, store: Value,
+                    written: data.View) -> data.View:
         """Return what a bank answers, `_kept_latency` cycles after it was asked."""
         kind, place = LARGE if self._large else "bank", buffer * len(self._banks) + number
         m.submodules[f"{kind}_{place}"] = bank = memory.Memory(
             shape=self._kept, depth=self._banks[number], init=[],
             attrs=UNCHECKED | ({"ram_style": "huge"} if self._large else {}))
         write, read = bank.write_port(), bank.read_port()
-        written = data.View(self._shape, delayed(
-            m, self.bus.write_data[:self._shape.size], self._far))
-        addressed = (self.bus.memory == self._number) & self._is(self.bus.buffer, buffer)
         m.d.comb += [
-            write.en.eq(delayed(m, self.bus.write & addressed
-                                & (self._bank(self.bus.row) == number), self._far)),
-            write.addr.eq(row),         # the bus's whenever it writes: one port serves both
+            write.en.eq(store & (self._bank(row) == number)),
+            write.addr.eq(row),
             read.addr.eq(row),
             read.en.eq(~write.en),
             *(write.data[name].eq(written[name]) for name, _ in self._kept),
         ]
         return delayed(m, read.data, self._registers)
 
-    def _build_buffer(self, m: Module, buffer: int) -> data.View:
+    def _build_buffer(self, m: Module, buffer: int, written: data.View) -> data.View:
         """Return the fields of a buffer's row, `latency` cycles after it was asked."""
         row = Signal.like(self.row, name=f"row_{buffer}")
         m.d.comb += row.eq(Mux(self.use & self._is(self.buffer, buffer), self.row, self.bus.row))
-        row = delayed(m, row, self._far)
-        kept = [self._build_bank(m, buffer, number, row) for number in range(len(self._banks))]
+        store = (self.bus.write & (self.bus.memory == self._number)
+                 & self._is(self.bus.buffer, buffer))
+        # The row is the bus's whenever that writes: one port serves both.
+        row, store = delayed(m, row, self._far), delayed(m, store, self._far)
+        kept = [self._build_bank(m, buffer, number, row, store, written)
+                for number in range(len(self._banks))]
         o = kept[0]
         if len(kept) > 1:
             o = Signal.like(o, reset_less=True)
@@ -130,7 +131,9 @@ class RowStore(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        kept = [self._build_buffer(m, buffer) for buffer in range(self._buffers)]
+        written = data.View(self._shape, delayed(
+            m, self.bus.write_data[:self._shape.size], self._far))
+        kept = [self._build_buffer(m, buffer, written) for buffer in range(self._buffers)]
         seen = Signal(self._shape)
         for port, buffer in ((self.o, self.buffer), (seen, self.bus.buffer)):
             o = Array(kept)[buffer] if len(kept) > 1 else kept[0]
