@@ -7,7 +7,7 @@ import pytest
 from pendula.contract import PHYSICS, ArraySpec, noise
 from pendula_gateware.array.integrator import Reducer
 from pendula_gateware.array.readout import PixelMapper
-from pendula_gateware.fabric import GENERIC, ICE40
+from pendula_gateware.fabric import ECP5, GENERIC, ICE40
 from streams import simulate
 
 SPECS = [ArraySpec(physics=physics, nodes=40, offsets=(1, 2, 7), table_bits=4, **widths)
@@ -21,7 +21,7 @@ def choose(rng, within):
     return rng.choice((within.lo, within.hi, rng.randint(within.lo, within.hi)))
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
 def test_reducer(spec, fabric):
     rng = Random(5)
@@ -56,7 +56,7 @@ def test_reducer(spec, fabric):
     assert not all(saturated for _, saturated in expected)
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
 def test_bare_sums_are_forces(spec, fabric):
     rng = Random(8)
@@ -77,7 +77,7 @@ def test_bare_sums_are_forces(spec, fabric):
     assert outputs[component.latency:] == drifts
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("spec", SPECS, ids=IDS)
 def test_pixel_mapper(spec, fabric):
     rng = Random(6)

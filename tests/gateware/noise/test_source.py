@@ -6,7 +6,7 @@ import pytest
 
 from pendula.contract import noise
 from pendula.contract.gaussian import GAUSSIAN_LAW, TriangleMixture
-from pendula_gateware.fabric import GENERIC, ICE40
+from pendula_gateware.fabric import ECP5, GENERIC, ICE40
 from pendula_gateware.noise.seeder import SeedBank, Seeder, SerialSeeder
 from pendula_gateware.noise.source import GaussianMapper, NoiseSource, Xoshiro
 from streams import get, put, simulate
@@ -142,7 +142,7 @@ def test_generator_holds_between_draws():
     simulate(component, run)
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize(("seed_raw", "index"), NAMES)
 def test_source(seed_raw, index, fabric):
     component = NoiseSource(fabric=fabric)

@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from pendula_gateware.fabric import GENERIC, ICE40
+from pendula_gateware.fabric import ECP5, GENERIC, ICE40
 from pendula_gateware.numeric.delay import RING_DEPTH, DelayLine
 from streams import simulate
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize("fabric", [GENERIC, ICE40, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("depth", [1, 2, RING_DEPTH - 1, RING_DEPTH, RING_DEPTH + 1, 40])
 def test_delay_line(depth, fabric):
     component = DelayLine(shape=13, depth=depth, fabric=fabric)
