@@ -88,6 +88,6 @@ class BoardTop(Elaboratable):
         m.d.comb += [device.rx.eq(rx.i), tx.o.eq(device.tx)]
         lights: dict[Led, Value] = {self._board.busy: device.busy}
         if self._board.error:
-            lights[self._board.error] = device.lost.any() | device.dropped
+            lights[self._board.error] = device.lost | device.dropped
         self._lights(m, platform, lights)
         return m

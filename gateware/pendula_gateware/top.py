@@ -1,5 +1,6 @@
 """The device without a platform: bytes of the link in, bytes of the link out."""
 
+from functools import partial
 from typing import Any
 
 from amaranth import *
@@ -16,7 +17,7 @@ from pendula_gateware.link.controller import Controller
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
 from pendula_gateware.noise.jitter import JitterSeeder, ModelSource, RingSource
-from pendula_gateware.numeric.buffer import StreamBuffer
+from pendula_gateware.numeric.buffer import pass_on
 
 __all__ = ["Flat", "Top"]
 
@@ -96,16 +97,6 @@ class Top(wiring.Component):
         """Sums of the statistics."""
         return self._sums
 
-    def _pass(self, m: Module, name: str, source: Any, sink: Any) -> Value:
-        """Connect two streams, with a buffer between where there is room; return what waits."""
-        if not self._fabric.registers:
-            connect(m, source, sink)
-            return C(0)
-        m.submodules[name] = buffer = StreamBuffer(source.p.shape())
-        connect(m, source, buffer.i)
-        connect(m, buffer.o, sink)
-        return buffer.o.valid
-
     def elaborate(self, platform):
         m = Module()
         hello = Hello.of(self._spec, contract_id=CONTRACT_ID, build_id=self._build_id,
@@ -117,13 +108,14 @@ class Top(wiring.Component):
         m.submodules.array = array = OscillatorArray(
             spec=self._spec, lanes=self._lanes, fabric=self._fabric, sums=self._sums)
         m.submodules.framer = framer = Framer(fabric=self._fabric)
+        link = partial(pass_on, m, fabric=self._fabric)
         waiting = [
-            self._pass(m, "requests", flipped(self.i), deframer.i),
-            self._pass(m, "commands", deframer.o, controller.i),
-            self._pass(m, "results", array.o, controller.result),
-            self._pass(m, "responses", controller.o, framer.i),
-            self._pass(m, "answers", framer.o, flipped(self.o))]
-        connect(m, controller.job, array.job)
+            link("requests", flipped(self.i), deframer.i),
+            link("commands", deframer.o, controller.i),
+            link("jobs", controller.job, array.job),
+            link("results", array.o, controller.result),
+            link("responses", controller.o, framer.i),
+            link("answers", framer.o, flipped(self.o))]
         connect(m, controller.bus, array.bus)
         m.d.comb += [
             array.registers.eq(controller.registers), array.clear.eq(controller.clear),

@@ -4,7 +4,6 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.uart import DEFAULT_BAUD_HZ
 from pendula_gateware.link.uart import UartReceiver, UartTransmitter, wire
 from pendula_gateware.top import Top
@@ -32,8 +31,8 @@ class UartTop(wiring.Component):
         Wire to the host.
     busy : :py:`Out(1)`
         Whether the array, the link or the transmitter works.
-    lost : :py:`Out(32)`
-        Bytes that the receiver lost; the frames that they belonged to are dropped by their CRC, and
+    lost : :py:`Out(1)`
+        The receiver has lost bytes; the frames that they belonged to are dropped by their CRC, and
         the host repeats the request.
     dropped : :py:`Out(1)`
         Whether frames have been dropped, as :class:`Top` says.
@@ -52,7 +51,7 @@ class UartTop(wiring.Component):
     def __init__(self, *, top: Top, clock_hz: int, baud_hz: int = DEFAULT_BAUD_HZ) -> None:
         self._top, self._clock_hz, self._baud_hz = top, clock_hz, baud_hz
         super().__init__({"rx": wire(In), "tx": wire(Out), "busy": Out(1),
-                          "lost": Out(REGISTER_BITS), "dropped": Out(1)})
+                          "lost": Out(1), "dropped": Out(1)})
 
     @property
     def top(self) -> Top:
@@ -78,6 +77,6 @@ class UartTop(wiring.Component):
         connect(m, receiver.o, top.i)
         connect(m, top.o, transmitter.i)
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx),
-                     self.busy.eq(top.busy | transmitter.busy), self.lost.eq(receiver.lost),
-                     self.dropped.eq(top.dropped)]
+                     self.busy.eq(top.busy | transmitter.busy), self.dropped.eq(top.dropped)]
+        m.d.sync += self.lost.eq(self.lost | receiver.lost)
         return m

@@ -36,6 +36,7 @@ class WireTransport(AbstractTransport):
         self.resting = 0
         self.simulator = Simulator(dut)
         self.simulator.add_clock(1 / dut.clock_hz)
+        self.lost = 0            # cycles in which the device says that bytes were
         self.simulator.add_testbench(self._host)
 
     async def _host(self, ctx):
@@ -58,7 +59,7 @@ class WireTransport(AbstractTransport):
             works = self.sent or looks or ctx.get(dut.busy)
             self.resting = 0 if works else self.resting + 1
             cycle += 1
-            await ctx.tick()
+            self.lost += (await ctx.tick().sample(dut.lost))[2]
 
     def write(self, data: bytes) -> None:
         self.sent.extend(levels_of(data, self.cycles_a_bit))
@@ -98,6 +99,7 @@ def test_samples_equal_the_twin_at_the_level_of_bits(mismatch):
         assert np.array_equal(batch.values, twin.sample(3, seed=4, hidden=True).values)
         assert device.health.retries == 0
         assert device.health.frames_dropped == 0
+        assert device.transport.lost == 0
 
 
 def test_damaged_bits_cost_frames_and_no_more():
@@ -110,3 +112,6 @@ def test_damaged_bits_cost_frames_and_no_more():
             device.transport.write(b"\0")
             assert device.info() == before
         assert device.health.retries <= 8
+        lost = device.transport.lost        # bytes without a stop bit
+        device.info()
+        assert device.transport.lost > lost + CYCLES_A_BIT * FRAME_BITS       # it still says so

@@ -30,7 +30,7 @@ from pendula_gateware.interfaces import (
     share_bus,
 )
 from pendula_gateware.noise.seeder import SeedBank
-from pendula_gateware.numeric.delay import DelayLine, delayed, paced
+from pendula_gateware.numeric.delay import DelayLine, delayed, paced, registered
 
 __all__ = ["OscillatorArray", "SharedRows"]
 
@@ -321,19 +321,19 @@ class OscillatorArray(ArrayPart):
     def _connect_lanes(self, m: Module, sequencer: Sequencer, rows: SharedRows,
                        readout: Readout) -> None:
         """Pass all that lanes need from lane to lane, a cycle each; let the results meet again."""
-        loaded, load = delayed(m, sequencer.lane, 1), delayed(m, sequencer.load, 1)
+        loaded, load = sequencer.lane, sequencer.load           # a cycle before the seeds
         given = (sequencer.token, rows.turn, rows.codes, rows.shared, rows.update, rows.rest,
-                 self._seeds.o, loaded, load, *_lane_settings(self.registers, self.bus))
+                 self._seeds.o, *_lane_settings(self.registers, self.bus))
         for number, lane in enumerate(self._lanes):
             m.submodules[f"lane_{number}"] = lane
-            loaded, load = Signal.like(loaded), Signal.like(load)
             taken = (lane.token, lane.phase, lane.codes, lane.shared, lane.update, lane.rest,
-                     lane.seed, loaded, load, *_lane_settings(lane.registers, lane.bus))
+                     lane.seed, *_lane_settings(lane.registers, lane.bus))
             m.d.comb += [
-                lane.seeded.eq(load & (loaded == number)),
+                lane.seeded.eq(registered(m, load & (loaded == number))),
                 *(port.eq(value) for port, value in zip(taken, given, strict=True)),
                 readout.i[number].eq(delayed(m, lane.o, self.lanes - 1 - number)),
             ]
+            loaded, load = delayed(m, loaded, 1), delayed(m, load, 1)
             given = [delayed(m, value, 1) for value in given]
 
     def elaborate(self, platform):

@@ -23,7 +23,7 @@ from pendula_gateware.interfaces import (
     RegisterValues,
     lane_shape,
 )
-from pendula_gateware.numeric.delay import delayed
+from pendula_gateware.numeric.delay import delayed, registered
 
 __all__ = ["PixelMapper", "Readout", "ResultStore", "Sender"]
 
@@ -207,7 +207,8 @@ class Sender(ArrayPart):
     registers : :py:`In(RegisterValues)`
         What a sample returns.
     run : :py:`In(1)`
-        Send; stays until `done`. The three inputs below must not change meanwhile.
+        Send; stays until `done`. From a cycle before, `first`, `last`, `force` and `count` must
+        not change.
     first, last : :py:`In(lane_shape(lanes))`
         Lanes to send.
     force : :py:`In(1)`
@@ -257,13 +258,13 @@ class Sender(ArrayPart):
     def _fetch(self, m: Module) -> list[data.View]:
         """Read values one after another; return their marks, stage by stage."""
         marks = data.StructLayout({"valid": 1, "last": 1, "end": 1})
-        following, left = Signal.like(self.count), Signal()
+        last, empty = registered(m, self.count - 1), registered(m, self.count == 0)
+        left = Signal()
         stages = [Signal(marks, name=f"marks_{k}")
                   for k in range(self.latency)]
         issued = stages[0]
         m.d.comb += [
-            following.eq(self.place + 1), issued.valid.eq(left),
-            issued.last.eq(following >= self.count),
+            issued.valid.eq(left), issued.last.eq((self.place == last) | empty),
             issued.end.eq(issued.last & (self.lane == self.last)),
         ]
         with m.If(~self.run):
@@ -271,7 +272,7 @@ class Sender(ArrayPart):
             m.d.sync += [stage.valid.eq(0) for stage in stages[1:]]
         with m.Elif(self.en):
             m.d.sync += [later.eq(stage) for stage, later in pairwise(stages)]
-            m.d.sync += [self.place.eq(Mux(issued.last, 0, following)),
+            m.d.sync += [self.place.eq(Mux(issued.last, 0, self.place + 1)),
                          self.lane.eq(self.lane + issued.last),
                          left.eq(left & ~issued.end)]
         return stages
@@ -392,13 +393,14 @@ class Readout(ArrayPart):
             spec=self._spec, lanes=self._lanes, store_latency=store.latency, fabric=self._fabric)
         connect(m, sender.o, flipped(self.o))
         full, measures, taken = Signal(), Signal(), Signal()
+        steady = full & delayed(m, full, 1)         # the count has been so for a cycle
         first, last = Signal.like(self.first), Signal.like(self.last)
         m.d.comb += [
             store.readout.eq(self.registers.readout), store.i.eq(self.i), store.clear.eq(taken),
             measures.eq(self.registers.readout[_MEASURE] & ~store.force),
             sender.registers.eq(self.registers), sender.first.eq(first), sender.last.eq(last),
             sender.force.eq(store.force), sender.count.eq(store.count),
-            sender.run.eq(full & ~(measures if self._sums else 0)), sender.value.eq(store.value),
+            sender.run.eq(steady & ~(measures if self._sums else 0)), sender.value.eq(store.value),
             store.en.eq(sender.en), store.lane.eq(sender.lane), store.place.eq(sender.place),
             taken.eq(sender.done), self.busy.eq(full | (store.count != 0)),
         ]

@@ -11,6 +11,7 @@ from cobs import cobs
 
 from pendula_gateware.fabric import UNCHECKED
 from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
+from pendula_gateware.numeric.delay import registered
 
 __all__ = ["Decoded", "Decoder", "Encoder"]
 
@@ -119,8 +120,8 @@ class Encoder(wiring.Component):
         place = Signal(range(BUFFER_BYTES), init=1)     # for the byte that comes next
         sent = self._send(m, ring.read_port(), start)
         room = Signal()
-        # stale by one byte; three more places are for codes and a delimiter
-        m.d.sync += room.eq((place - sent)[:len(place)] < BUFFER_BYTES - 5)
+        # stale by two bytes; three more places are for codes and a delimiter
+        m.d.sync += room.eq(registered(m, (place - sent)[:len(place)]) < BUFFER_BYTES - 6)
         closing = self._fill(m, write, room)
         m.d.comb += [write.addr.eq(Mux(closing, start, place)),
                      self.busy.eq(closing | (start != sent) | self.o.valid)]

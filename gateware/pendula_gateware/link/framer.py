@@ -9,6 +9,7 @@ from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import Byte, ByteStream, PacketStream
 from pendula_gateware.link.cobs import Encoder
 from pendula_gateware.link.crc import Crc32
+from pendula_gateware.numeric.buffer import pass_on
 
 __all__ = ["Framer"]
 
@@ -28,12 +29,12 @@ class Framer(wiring.Component):
     o : :py:`Out(ByteStream)`
         COBS frames, each ended by a zero byte.
     busy : :py:`Out(1)`
-        Whether something of a packet that has ended is still inside.
+        Whether something of a packet that has ended is still inside, or a byte in the buffer.
 
     Notes
     -----
-    Throughput and latency are those of :class:`~pendula_gateware.link.cobs.Encoder`, or as
-    :class:`Crc32` says.
+    Throughput is that of :class:`~pendula_gateware.link.cobs.Encoder`, or as :class:`Crc32` says;
+    latency as well, a cycle more where the fabric has registers.
     """
 
     i: stream.Interface
@@ -54,24 +55,26 @@ class Framer(wiring.Component):
         m.submodules.encoder = encoder = Encoder()
         m.submodules.crc = crc = Crc32(fabric=self._fabric)
         connect(m, encoder.o, flipped(self.o))
+        packets = PacketStream.create(path=("packets",))
+        waiting = pass_on(m, "buffer", packets, encoder.i, fabric=self._fabric)
         place = Signal(range(CRC_BYTES))
-        moves = encoder.i.valid & encoder.i.ready
+        moves = packets.valid & packets.ready
         with m.FSM() as fsm:
             with m.State("CONTENT"):
-                m.d.comb += [encoder.i.p.data.eq(self.i.p.data),
-                             encoder.i.valid.eq(self.i.valid & crc.ready),
-                             self.i.ready.eq(encoder.i.ready & crc.ready),
+                m.d.comb += [packets.p.data.eq(self.i.p.data),
+                             packets.valid.eq(self.i.valid & crc.ready),
+                             self.i.ready.eq(packets.ready & crc.ready),
                              crc.data.eq(self.i.p.data), crc.valid.eq(moves)]
                 with m.If(moves & self.i.p.last):
                     m.next = "CRC"
             with m.State("CRC"):
-                m.d.comb += [encoder.i.p.data.eq(crc.crc.word_select(place, Byte.width)),
-                             encoder.i.p.last.eq(place == CRC_BYTES - 1),
-                             encoder.i.valid.eq(crc.ready),
-                             crc.start.eq(moves & encoder.i.p.last)]
+                m.d.comb += [packets.p.data.eq(crc.crc.word_select(place, Byte.width)),
+                             packets.p.last.eq(place == CRC_BYTES - 1),
+                             packets.valid.eq(crc.ready),
+                             crc.start.eq(moves & packets.p.last)]
                 with m.If(moves):
-                    m.d.sync += place.eq(Mux(encoder.i.p.last, 0, place + 1))
-                with m.If(moves & encoder.i.p.last):
+                    m.d.sync += place.eq(Mux(packets.p.last, 0, place + 1))
+                with m.If(moves & packets.p.last):
                     m.next = "CONTENT"
-        m.d.comb += self.busy.eq(fsm.ongoing("CRC") | encoder.busy)
+        m.d.comb += self.busy.eq(fsm.ongoing("CRC") | waiting | encoder.busy)
         return m

@@ -10,7 +10,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer  # pyright: ignore[reportMissingImports]
 from amaranth.lib.wiring import In, Out
 
-from pendula.contract.registers import REGISTER_BITS
 from pendula.contract.uart import DATA_BITS, FRAME_BITS
 from pendula.errors import ContractError
 from pendula_gateware.interfaces import ByteStream
@@ -91,9 +90,9 @@ class UartReceiver(_Uart):
         The wire; high while nothing is sent.
     o : :py:`Out(ByteStream)`
         Bytes.
-    lost : :py:`Out(32)`
-        Bytes lost since power-up: those without a stop bit, and those that came while `o` still
-        held the one before; wraps.
+    lost : :py:`Out(1)`
+        A byte was lost, for a cycle: one without a stop bit, or one that came while `o` still held
+        the one before.
 
     Notes
     -----
@@ -107,7 +106,7 @@ class UartReceiver(_Uart):
     latency = 5
 
     def __init__(self, *, clock_hz: int, baud_hz: int) -> None:
-        super().__init__({"rx": wire(In), "o": Out(ByteStream), "lost": Out(REGISTER_BITS)},
+        super().__init__({"rx": wire(In), "o": Out(ByteStream), "lost": Out(1)},
                          clock_hz=clock_hz, baud_hz=baud_hz)
 
     def elaborate(self, platform):
@@ -121,8 +120,7 @@ class UartReceiver(_Uart):
 
         bits = Signal(range(DATA_BITS))
         byte = Signal(DATA_BITS)
-        loses = Signal()
-        m.d.sync += [loses.eq(0), self.lost.eq(self.lost + loses)]
+        m.d.sync += self.lost.eq(0)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.FSM():
@@ -143,7 +141,7 @@ class UartReceiver(_Uart):
                 with m.If(~line):
                     m.next = "BREAK"
                 with m.If(~line | (self.o.valid & ~self.o.ready)):
-                    m.d.sync += loses.eq(1)
+                    m.d.sync += self.lost.eq(1)
                 with m.Else():
                     m.d.sync += [self.o.p.eq(byte), self.o.valid.eq(1)]
             with m.State("BREAK"), m.If(line):

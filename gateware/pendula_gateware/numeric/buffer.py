@@ -4,9 +4,11 @@ from typing import Any
 
 from amaranth import *
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
-__all__ = ["StreamBuffer"]
+from pendula_gateware.fabric import Fabric
+
+__all__ = ["StreamBuffer", "pass_on"]
 
 
 class StreamBuffer(wiring.Component):
@@ -48,3 +50,31 @@ class StreamBuffer(wiring.Component):
         with m.Elif(self.i.valid):
             m.d.sync += full.eq(1)
         return m
+
+
+def pass_on(m: Module, name: str, source: Any, sink: Any, *, fabric: Fabric) -> Value:
+    """Connect two streams, with a buffer between where the fabric has registers.
+
+    Parameters
+    ----------
+    m : Module
+        Module that gets the connection.
+    name : str
+        Name of the buffer among its submodules.
+    source, sink : stream.Interface
+        The streams.
+    fabric : Fabric
+        What it is built for.
+
+    Returns
+    -------
+    Value
+        Whether a payload waits in the buffer.
+    """
+    if not fabric.registers:
+        connect(m, source, sink)
+        return C(0)
+    m.submodules[name] = buffer = StreamBuffer(source.p.shape())
+    connect(m, source, buffer.i)
+    connect(m, buffer.o, sink)
+    return buffer.o.valid

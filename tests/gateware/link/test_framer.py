@@ -2,13 +2,17 @@ from random import Random
 
 import pytest
 
-from pendula_gateware.fabric import GENERIC, ICE40
+from pendula_gateware.fabric import ECP5, GENERIC, ICE40
 from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
 from streams import get, put_packet, simulate
 
 
-@pytest.mark.parametrize("fabric", [GENERIC, ICE40], ids=lambda fabric: fabric.name)
+on_fabrics = pytest.mark.parametrize("fabric", [ECP5, GENERIC, ICE40],
+                                     ids=lambda fabric: fabric.name)
+
+
+@on_fabrics
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 def test_frames_hold_content_and_crc(stall, fabric):
     rng = Random(1)
@@ -31,15 +35,18 @@ def test_frames_hold_content_and_crc(stall, fabric):
     assert [Deframer.model(frame) for frame in frames] == contents
 
 
-def test_busy_lasts_until_the_delimiter():
-    dut = Framer()
+@on_fabrics
+def test_busy_lasts_until_the_delimiter(fabric):
+    dut = Framer(fabric=fabric)
 
     async def bench(ctx):
         await put_packet(ctx, dut.i, b"content")
-        for _ in dut.model(b"content"):
-            assert ctx.get(dut.busy)
-            await get(ctx, dut.o, 1)
-        await ctx.tick()
+        ctx.set(dut.o.ready, 1)
+        left = len(dut.model(b"content"))
+        while left:
+            _, _, busy, valid = await ctx.tick().sample(dut.busy, dut.o.valid)
+            assert busy
+            left -= valid
         assert not ctx.get(dut.busy)
 
     simulate(dut, bench)
