@@ -3,7 +3,7 @@ from random import Random
 import pytest
 from cobs import cobs
 
-from pendula_gateware.link.cobs import Decoded, Decoder, Encoder
+from pendula_gateware.link.cobs import BUFFER_BYTES, Decoded, Decoder, Encoder
 from streams import get, put, put_packet, simulate
 
 STALLS = [0.0, 0.4]
@@ -39,6 +39,26 @@ def test_encoder_equals_library(stall):
         assert not ctx.get(dut.busy)
 
     assert b"".join(map(dut.model, packets)) == expected
+    simulate(dut, source, sink)
+
+
+def test_encoder_stops_where_its_ring_is_full():
+    cases = [(b"\0" + bytes([1]) * length + b"\0", bytes(9))    # it ends as room does, or after
+             for length in range(BUFFER_BYTES - 12, BUFFER_BYTES)]
+    dut = Encoder()
+
+    async def source(ctx):
+        for packets in cases:
+            for packet in packets:
+                await put_packet(ctx, dut.i, packet)
+            await ctx.tick().until(~dut.busy)
+
+    async def sink(ctx):
+        for packets in cases:
+            await ctx.tick().repeat(BUFFER_BYTES + 8)       # as nothing is taken
+            expected = b"".join(map(dut.model, packets))
+            assert bytes(await get(ctx, dut.o, len(expected))) == expected
+
     simulate(dut, source, sink)
 
 
