@@ -55,12 +55,14 @@ NETLIST_FLAGS = ("-O1",)
 COVERAGE_FLAGS = ("-O1", "-DRISING_CLOCK")      # as many branches as a netlist has cells
 RUNTIME_FLAGS = ("-O1",)       # Verilator's own code runs in every cycle too
 COLD_FLAGS = ("-O0",)
+LINK_FLAGS = ("-shared", "-pthread", "-Os")     # -Os: how zig compiles its C++ library, once
 
 
 def library_path(spec: ArraySpec, compiler: Compiler, options: Options = PLAIN) -> Path:
     """Return where the library of an array is, once it is built."""
     flags = "\0".join((*_verilator_flags(options), *_cxx_flags(options), *_hot_flags(options),
-                       *RUNTIME_FLAGS, *COLD_FLAGS, *compiler.command))
+                       *RUNTIME_FLAGS, *COLD_FLAGS, *LINK_FLAGS, *compiler.flags,
+                       *compiler.command))
     netlist = SYNTHESES[options.fabric].identity if options.netlist else ""
     key = digest_of([part.encode() for part in (
         design_id(spec, options), _HARNESS.read_text(), _verilator_version(),
@@ -163,9 +165,9 @@ def _compile(compiler: Compiler, library: Path, options: Options) -> None:
     once = [source for source in generated if source.stem.endswith("__Slow")]
     often = [*(source for source in generated if source not in once), _HARNESS]
     call = (*compiler.command, *_cxx_flags(options), f"-I{folder}")
-    run_tools(_unit(call, _hot_flags(options), often, folder / "often.o"),
+    run_tools(_unit(call, (*_hot_flags(options), *compiler.flags), often, folder / "often.o"),
               _unit(call, COLD_FLAGS, once, folder / "once.o"))
-    run_tools([*compiler.command, "-shared", "-pthread", "-o", library, folder / "often.o",
+    run_tools([*compiler.command, *LINK_FLAGS, "-o", library, folder / "often.o",
                folder / "once.o", _runtime(compiler, options)])
 
 

@@ -76,14 +76,19 @@ class Compiler:
         How to call it.
     identity : str
         Its version; another one makes another library.
+    flags : tuple of str
+        What its user wants for the code that runs in every cycle, after Pendula's own flags.
     """
 
     command: tuple[str, ...]
     identity: str
+    flags: tuple[str, ...] = ()
 
 
 def find_compiler() -> Compiler:
     """Return ``$CXX``, else the first of c++, g++ and clang++ on PATH, else ziglang's.
+
+    It comes with the flags of ``$CXXFLAGS``.
 
     Raises
     ------
@@ -93,11 +98,12 @@ def find_compiler() -> Compiler:
     chosen = shlex.split(os.environ.get("CXX", ""))
     if not chosen:
         chosen = [path for name in _NAMES if (path := shutil.which(name))][:1]
+    flags = tuple(shlex.split(os.environ.get("CXXFLAGS", "")))
     if chosen:
-        return Compiler(tuple(chosen), run_tools([*chosen, "--version"])[0])
+        return Compiler(tuple(chosen), run_tools([*chosen, "--version"])[0], flags)
     try:
         version = metadata.version("ziglang")
     except metadata.PackageNotFoundError:
         raise BuildError("verilator:// needs a C++ compiler: install g++ or clang++, set CXX, "
                          "pip install ziglang, or use pysim://") from None
-    return Compiler((sys.executable, "-m", "ziglang", "c++"), f"ziglang {version}")
+    return Compiler((sys.executable, "-m", "ziglang", "c++"), f"ziglang {version}", flags)

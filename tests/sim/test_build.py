@@ -47,6 +47,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="wraps the compiler in a s
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PENDULA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CXXFLAGS", raising=False)       # optimised here, whatever the suite does
     return tmp_path / "cache" / "verilator"
 
 
@@ -100,10 +101,11 @@ def test_the_key_covers_the_compiler():
     before = library_path(SPEC, GXX)
     assert library_path(SPEC, replace(GXX, identity="g++ 13")) != before
     assert library_path(SPEC, replace(GXX, command=("ccache", "g++"))) != before
+    assert library_path(SPEC, replace(GXX, flags=("-O1",))) != before
 
 
 @pytest.mark.parametrize("flags", [
-    "VERILATOR_FLAGS", "CXX_FLAGS", "HOT_FLAGS", "RUNTIME_FLAGS", "COLD_FLAGS"])
+    "VERILATOR_FLAGS", "CXX_FLAGS", "HOT_FLAGS", "RUNTIME_FLAGS", "COLD_FLAGS", "LINK_FLAGS"])
 def test_the_key_covers_the_flags(monkeypatch, flags):
     before = library_path(SPEC, GXX)
     monkeypatch.setattr(build, flags, (*getattr(build, flags), "-DX"))
@@ -237,6 +239,18 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch, cache):
     with pytest.raises(BuildError, match=r"^cxx failed with code 7: two \| three \| .* \| six$"):
         build_library(SPEC)
     assert {path.suffix for path in cache.iterdir()} == {".lock"}
+
+
+@posix
+@pytest.mark.verilator
+def test_flags_of_the_user_come_last_and_reach_what_runs_in_every_cycle(tmp_path, monkeypatch):
+    wrap_compiler(tmp_path, monkeypatch, 'echo "$@" >> $LOG\nexit 7\n')
+    monkeypatch.setenv("CXXFLAGS", "-O1 -DNAME='two words'")
+    with pytest.raises(BuildError):
+        build_library(SPEC)
+    often = [line for line in (tmp_path / "log").read_text().splitlines() if "often.o" in line]
+    assert len(often) == 1
+    assert "-O3 -DRISING_CLOCK -O1 -DNAME=two words -c" in often[0]
 
 
 def test_a_tool_that_fails_without_a_word_is_said_to():

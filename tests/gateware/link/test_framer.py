@@ -7,7 +7,6 @@ from pendula_gateware.link.deframer import Deframer
 from pendula_gateware.link.framer import Framer
 from streams import get, put_packet, simulate
 
-
 on_fabrics = pytest.mark.parametrize("fabric", [ECP5, GENERIC, ICE40],
                                      ids=lambda fabric: fabric.name)
 
