@@ -357,7 +357,7 @@ class OscillatorArray(ArrayPart):
         wiring.connect(m, readout.o, wiring.flipped(self.o))
         m.d.comb += [
             *(part.registers.eq(self.registers) for part in (sequencer, readout)),
-            sequencer.hold.eq(readout.busy),
+            sequencer.hold.eq(delayed(m, readout.busy, self._fabric.registers)),
             readout.first.eq(sequencer.first),
             readout.last.eq(sequencer.last),
             readout.clear.eq(self.clear),

@@ -84,6 +84,7 @@ class PixelMapper(ArrayPart):
         gain, offset = self.registers.pixel_gain, self.registers.pixel_offset
         shift = step.pixel_shift(self._spec)
         aligned = (offset << (shift - step.PIXEL_OFFSET_F_BITS)) + (1 << (shift - 1))
+        gain, aligned = (delayed(m, value, self._stages) for value in (gain, aligned))  # far away
         product = delayed(m, folded * gain, self._stages, self.en)
         value = delayed(m, (product + aligned) >> shift, self._stages, self.en)
         with m.If(self.en):

@@ -33,7 +33,7 @@ from pendula_gateware.link.registers import Registers
 from pendula_gateware.link.responder import HelloPacket, Responder
 from pendula_gateware.link.runner import Runner
 from pendula_gateware.link.shapes import Tail, unpack
-from pendula_gateware.numeric.buffer import StreamBuffer
+from pendula_gateware.numeric.buffer import StreamBuffer, pass_on
 
 __all__ = ["Controller"]
 
@@ -129,7 +129,7 @@ class Controller(wiring.Component):
         m.submodules.responder = responder = Responder()
         running = Signal()
         connect(m, flipped(self.i), parser.i)
-        connect(m, parser.tail, port.tail)
+        pass_on(m, "tail", parser.tail, port.tail, fabric=self._fabric)
         connect(m, port.bus, flipped(self.bus))
         connect(m, runner.job, flipped(self.job))
         connect(m, hello.o, responder.hello)

@@ -40,7 +40,7 @@ class Deframer(wiring.Component):
 
     Notes
     -----
-    Latency 4 cycles from the delimiter to the first byte of content. One byte a cycle either way,
+    Latency 5 cycles from the delimiter to the first byte of content. One byte a cycle either way,
     or as :class:`Crc32` says; no input is taken while content is sent.
     """
 
@@ -48,7 +48,7 @@ class Deframer(wiring.Component):
     o: stream.Interface
     dropped: Signal
     busy: Signal
-    latency = 4
+    latency = 5
 
     def __init__(self, *, fabric: Fabric = GENERIC) -> None:
         self._fabric = fabric
@@ -71,7 +71,7 @@ class Deframer(wiring.Component):
 
         length = Signal(range(MAX_FRAME_BYTES + 2))      # one more: too long
         following = Signal(range(MAX_FRAME_BYTES + 2))   # position of the byte to read next
-        good = Signal()
+        long, malformed, good = Signal(), Signal(), Signal()     # `long`: too long already
         item, moves = decoder.o.p, decoder.o.valid & crc.ready
         m.d.comb += [write.addr.eq(length), write.data.eq(item.data), crc.data.eq(item.data),
                      read.addr.eq(following), read.en.eq(0)]
@@ -80,13 +80,16 @@ class Deframer(wiring.Component):
         with m.FSM() as fsm:
             with m.State("RECEIVE"):
                 m.d.comb += decoder.o.ready.eq(crc.ready)
+                m.d.sync += malformed.eq(item.malformed)
                 with m.If(moves & item.end):
-                    fits = (length >= MIN_FRAME_BYTES) & (length <= MAX_FRAME_BYTES)
-                    m.d.sync += good.eq(crc.match & fits & ~item.malformed)
-                    m.next = "CHECK"
-                with m.Elif(moves & (length <= MAX_FRAME_BYTES)):
+                    m.next = "JUDGE"
+                with m.Elif(moves & ~long):
                     m.d.comb += [write.en.eq(length < MAX_REQUEST_BYTES), crc.valid.eq(1)]
-                    m.d.sync += length.eq(length + 1)
+                    m.d.sync += [length.eq(length + 1), long.eq(length == MAX_FRAME_BYTES)]
+            with m.State("JUDGE"):
+                m.d.sync += [good.eq(crc.match & (length >= MIN_FRAME_BYTES) & ~long & ~malformed),
+                             long.eq(0)]
+                m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.comb += [crc.start.eq(1), read.en.eq(good)]
                 with m.If(good):

@@ -1,4 +1,4 @@
-"""Seeder: the Chaskey permutation of (seed, sample index), a round a cycle."""
+"""Seeder: the Chaskey permutation of (seed, sample index), a round a cycle, or half of one."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from pendula.contract import noise
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import lane_shape
-from pendula_gateware.numeric.delay import registered
+from pendula_gateware.numeric.delay import delayed, registered
 
 __all__ = ["SeedBank", "Seeder", "SerialSeeder", "StateLayout", "StreamName", "chaskey_round"]
 
@@ -21,8 +21,11 @@ StreamName = data.StructLayout({"seed_lo": noise.WORD_BITS, "seed_hi": noise.WOR
 """Which noise stream."""
 
 
-def chaskey_round(m: Module, v) -> list[Value]:
-    """Build one round (:func:`pendula.contract.noise.chaskey_round`) as combinational logic."""
+def chaskey_round(m: Module, v, stages: int = 0) -> list[Value]:
+    """Build one round (:func:`pendula.contract.noise.chaskey_round`) as combinational logic.
+
+    There are `stages` registers between its halves, which are two sums, one after the other.
+    """
     def word(value):
         signal = Signal(noise.WORD_BITS)
         m.d.comb += signal.eq(value)
@@ -32,6 +35,7 @@ def chaskey_round(m: Module, v) -> list[Value]:
     v1 = word(v[1].rotate_left(5) ^ v0)
     v2 = word(v[2] + v[3])
     v3 = word(v[3].rotate_left(8) ^ v2)
+    v0, v1, v2, v3 = (delayed(m, value, stages) for value in (v0, v1, v2, v3))
     v0 = word(v0.rotate_left(16) + v3)
     v3 = word(v3.rotate_left(13) ^ v0)
     v2 = word(v2 + v1)
@@ -42,6 +46,11 @@ def chaskey_round(m: Module, v) -> list[Value]:
 class Seeder(wiring.Component):
     """Turn the name of a stream into the first state of its generator.
 
+    Parameters
+    ----------
+    fabric : Fabric
+        What it is built for.
+
     Members
     -------
     i : :py:`In(stream.Signature(StreamName))`
@@ -51,16 +60,22 @@ class Seeder(wiring.Component):
 
     Notes
     -----
-    Latency ``CHASKEY_ROUNDS + 1`` cycles; one name at a time.
+    Latency `latency` cycles, 1 and one a round, or two where the fabric has registers; one name at
+    a time.
     """
 
     i: stream.Interface
     o: stream.Interface
-    latency = noise.CHASKEY_ROUNDS + 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, fabric: Fabric = GENERIC) -> None:
+        self._stages = min(fabric.registers, 1)
         super().__init__({"i": In(stream.Signature(StreamName)),
                           "o": Out(stream.Signature(StateLayout))})
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a name to its state."""
+        return (1 + self._stages) * noise.CHASKEY_ROUNDS + 1
 
     @staticmethod
     def model(seed: int, index: int) -> noise.State:
@@ -71,7 +86,8 @@ class Seeder(wiring.Component):
         m = Module()
         v = Signal(StateLayout)
         m.d.comb += self.o.p.eq(v)
-        rounds = Signal(range(noise.CHASKEY_ROUNDS + 1))
+        rounds, whole = Signal(range(noise.CHASKEY_ROUNDS + 1)), Signal()
+        mixed = Cat(chaskey_round(m, v, self._stages))
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
@@ -80,13 +96,15 @@ class Seeder(wiring.Component):
                     m.d.sync += [
                         v.eq(Cat(name.seed_lo, name.seed_hi, name.index,
                                  C(noise.SEED_TAG, noise.WORD_BITS))),
-                        rounds.eq(noise.CHASKEY_ROUNDS),
+                        rounds.eq(noise.CHASKEY_ROUNDS), whole.eq(not self._stages),
                     ]
                     m.next = "MIX"
             with m.State("MIX"):
-                m.d.sync += [v.eq(Cat(chaskey_round(m, v))), rounds.eq(rounds - 1)]
-                with m.If(rounds == 1):
-                    m.next = "DONE"
+                m.d.sync += whole.eq(~whole | (not self._stages))
+                with m.If(whole):
+                    m.d.sync += [v.eq(mixed), rounds.eq(rounds - 1)]
+                    with m.If(rounds == 1):
+                        m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
@@ -120,6 +138,7 @@ class SerialSeeder(wiring.Component):
     i: stream.Interface
     o: stream.Interface
     latency = 2 * noise.WORD_BITS * noise.CHASKEY_ROUNDS + 1
+
     def __init__(self) -> None:
         super().__init__({"i": In(stream.Signature(StreamName)),
                           "o": Out(stream.Signature(StateLayout))})
@@ -231,6 +250,7 @@ class SeedBank(wiring.Component):
 
     def __init__(self, *, lanes: int, fabric: Fabric = GENERIC) -> None:
         self._lanes, self._fabric = lanes, fabric
+        self._seeder = SerialSeeder() if fabric.compact else Seeder(fabric=fabric)
         super().__init__({
             "wanted": In(1), "name": In(StreamName), "more": In(lane_shape(lanes)),
             "ready": Out(1), "place": In(lane_shape(lanes)), "read": In(1), "o": Out(StateLayout),
@@ -251,10 +271,6 @@ class SeedBank(wiring.Component):
         """Cycles that a stream takes."""
         return self._seeder.latency + 1
 
-    @property
-    def _seeder(self) -> type[Seeder | SerialSeeder]:
-        return SerialSeeder if self._fabric.compact else Seeder
-
     def _keep(self, m: Module, seeder: Any, done: Signal) -> Value:
         """Keep what is prepared; return the stream at `place`. One stream waits in the seeder."""
         if self._lanes == 1:
@@ -270,7 +286,7 @@ class SeedBank(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.seeder = seeder = self._seeder()
+        m.submodules.seeder = seeder = self._seeder
         asked, done = Signal(range(self._lanes + 1)), Signal(range(self._lanes + 1))
         more = registered(m, self.more)         # the first stream is wanted in any case
         state = self._keep(m, seeder, done)

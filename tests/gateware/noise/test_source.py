@@ -1,5 +1,6 @@
 """Seeder, generator and Gaussians equal the contract's, draw for draw."""
 
+from functools import partial
 from random import Random
 
 import pytest
@@ -14,7 +15,7 @@ from streams import get, put, simulate
 NAMES = [(0, 0), (1, 0), (0, 1), ((1 << 64) - 1, (1 << 32) - 1), (0x0123456789ABCDEF, 77)]
 
 
-@pytest.mark.parametrize("make", [Seeder, SerialSeeder])
+@pytest.mark.parametrize("make", [Seeder, partial(Seeder, fabric=ECP5), SerialSeeder])
 def test_seeder(make):
     component = make()
     names = [{"seed_lo": seed & 0xFFFFFFFF, "seed_hi": seed >> 32, "index": index}
@@ -31,10 +32,11 @@ def test_seeder(make):
     assert [tuple(state) for state in states] == [component.model(*name) for name in NAMES]
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
 @pytest.mark.parametrize("lanes", [1, 2, 5])
-def test_seed_bank(lanes):
+def test_seed_bank(lanes, fabric):
     """Streams of a job are shown one by one, and those of the next job only when all are read."""
-    component = SeedBank(lanes=lanes)
+    component = SeedBank(lanes=lanes, fabric=fabric)
     jobs = [(7, 100, lanes - 1), (7, 100 + lanes, 0), (2**64 - 1, 2**32 - lanes, lanes - 1)]
 
     async def run(ctx):
@@ -93,7 +95,7 @@ def test_a_bank_that_rests_shows_a_stream_and_then_zeros():
     simulate(component, run)
 
 
-@pytest.mark.parametrize("make", [Seeder, SerialSeeder])
+@pytest.mark.parametrize("make", [Seeder, partial(Seeder, fabric=ECP5), SerialSeeder])
 def test_seeder_latency(make):
     component = make()
     waited = []
