@@ -1,6 +1,6 @@
 """How far 4-bit devices are behind their float models; resumable, one JSON file.
 
-    python benchmarks/float_models.py [--data FOLDER] [--json FILE] [MODEL ...]
+    python benchmarks/float_models.py [--data FOLDER] [--json FILE] [--seeds N] [MODEL ...]
 
 Every shipped model of images is sampled on the twin, and in floating point with exact functions:
 with the couplings that its codes stand for, and, where the file holds them, with the real ones that
@@ -25,7 +25,7 @@ from pendula.training.data import FloatArray, load_images
 MODELS = ("digits", "ais-digits", "mnist01-12", "ais-mnist28")
 URLS = {"device": "twin://", "codes": "float://?functions=exact",
         "real": "float://?functions=exact&parameters=real"}
-SEEDS, SAMPLES, HELD_OUT = 5, 1000, 2000
+SAMPLES, HELD_OUT = 1000, 2000
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
 
 
@@ -56,11 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=MODELS, metavar="MODEL")
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=FOLDER / "float-models.json")
     arguments = parser.parse_args()
     found: dict[str, Any] = (json.loads(arguments.json.read_text()) if arguments.json.exists()
                              else {"samples": SAMPLES, "models": {}})
-    seeds = [str(seed) for seed in range(1, SEEDS + 1)]
+    seeds = [str(seed) for seed in range(1, arguments.seeds + 1)]
     for seed, name in product(seeds, arguments.models):
         for kind, url in variants(name).items():
             rows = found["models"].setdefault(name, {}).setdefault(kind, {})

@@ -1,6 +1,6 @@
 """What a device in the loop recovers of what its mismatch costs; resumable, one JSON file.
 
-    python benchmarks/in_loop.py [--json docs/figures/ais-in-loop.json] [--devices 5]
+    python benchmarks/in_loop.py [--json docs/figures/ais-in-loop.json] [--devices 10]
 
 The shipped model `ais-digits` was trained without a device. For every device with parts of its
 own that are off (twin://?mismatch=SIGMA&mismatch_seed=K): the model as it is (blind), after a short
@@ -25,7 +25,7 @@ from pendula.training.ais.training import train_ais
 from pendula.training.data import Images
 
 PRESET = AIS_PRESETS["ais-digits"]
-UPDATES = 40
+UPDATES = 100
 IN_LOOP = replace(PRESET, iterations=UPDATES, interval=UPDATES)
 SIGMAS = (0.1,)
 SAMPLES = 2000
@@ -55,7 +55,7 @@ def interval(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("docs/figures/ais-in-loop.json"))
-    parser.add_argument("--devices", type=int, default=5)
+    parser.add_argument("--devices", type=int, default=10)
     arguments = parser.parse_args()
     images = PRESET.load()
     found: dict[str, Any] = (json.loads(arguments.json.read_text()) if arguments.json.exists()

@@ -68,15 +68,17 @@ def _float_models(found: dict[str, Any], table: Table) -> str:
             "(`float://?functions=exact`), from the same seeds and against the same held-out "
             "images (`benchmarks/float_models.py`). *float model* says which couplings the latter "
             "has: those that the codes stand for, or the real ones that training rounded. A ratio "
-            "is that of the distances of the device and of the float model; 95 % intervals over "
-            "seeds, which leave out the choice of held-out images.\n\n"
+            "is that of the mean distances of the device and of the float model; 95 % intervals "
+            "over seeds, which leave out the choice of held-out images.\n\n"
             + table(["", "float model", "seeds", "energy, float", "ratio", "Frechet, float",
                      "ratio"], rows))
 
 
 def _compared(device: dict[str, Any], model: dict[str, Any], key: str) -> tuple[str, str]:
-    ratios = [device[seed][key] / row[key] for seed, row in model.items() if seed in device]
-    return _mean([row[key] for row in model.values()]), _mean(ratios)
+    """Return the mean of a model, and the ratio of a device's mean to it (delta method)."""
+    ours, theirs = (np.array([rows[seed][key] for seed in model]) for rows in (device, model))
+    ratio = ours.mean() / theirs.mean()
+    return _mean(theirs), _interval(ratio, (ours - ratio * theirs) / theirs.mean())
 
 
 def _in_loop(found: dict[str, Any], table: Table) -> str:
@@ -98,11 +100,16 @@ def _in_loop(found: dict[str, Any], table: Table) -> str:
                      "blind less in the loop"], rows))
 
 
-def _mean(values: list[float]) -> str:
+def _mean(values: Any) -> str:
+    return _interval(float(np.mean(values)), values)
+
+
+def _interval(mean: float, values: Any) -> str:
+    """Return a mean with half of its 95 % interval, from how values spread (Student's t)."""
     if len(values) < 2:
-        return f"{values[0]:.4f}"
+        return f"{mean:.4f}"
     half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.4f} ± {half:.4f}"
+    return f"{mean:.4f} ± {half:.4f}"
 
 
 BASE = "hidden 1, segments 4"

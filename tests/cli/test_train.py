@@ -21,8 +21,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the preset small: its quality is not judged here."""
     quick = replace(presets.PRESETS["digits"], segments=2, steps=3, draws=1)
     monkeypatch.setitem(presets.PRESETS, "digits", quick)
-    tiny = replace(AIS_PRESETS["ais-digits"], degree=4, segments=2, steps=2, iterations=4,
-                   interval=2, batch=16, critic=(16,), critic_steps=1)
+    tiny = replace(AIS_PRESETS["ais-digits-critic"], name="ais-digits", degree=4, segments=2,
+                   steps=2, iterations=4, interval=2, batch=16, critic=(16,), critic_steps=1)
     monkeypatch.setitem(AIS_PRESETS, "ais-digits", tiny)
 
 

@@ -197,8 +197,8 @@ import sys
 from dataclasses import replace
 from pendula import cli
 from pendula.training.ais.presets import AIS_PRESETS
-AIS_PRESETS["ais-digits"] = replace(AIS_PRESETS["ais-digits"], degree=4, segments=2, steps=2,
-                                    iterations=2, interval=1, batch=16, critic=(16,),
+AIS_PRESETS["ais-digits"] = replace(AIS_PRESETS["ais-digits-critic"], degree=4, segments=2,
+                                    steps=2, iterations=2, interval=1, batch=16, critic=(16,),
                                     critic_steps=1)
 cli.main(sys.argv[1:])
 """

@@ -60,6 +60,7 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
       whitelam-3     one 0, one 1 and one 2 of MNIST
     Presets of coupled phases trained on their end states:
       ais-digits     8x8 digits of scikit-learn, all ten classes
+      ais-digits-critic  the same, against a critic and on a smaller array
       ais-mnist01-12 MNIST's zeros and ones, averaged to 12x12
       ais-mnist28    MNIST, 28x28
       ais-fashion28  Fashion-MNIST, 28x28
@@ -75,8 +76,9 @@ def command(preset: str, output: Path, data: Path | None, seed: int, resume: boo
     codes all along and that nobody differentiates: from the forces that it measures
     (force-matching), or from single steps that it makes (cd1).
 
-    The ais- presets train all segments together, against a critic that tells end states from
-    images; gradients pass the rounding to codes as if it were not there. It needs
+    The ais- presets train all segments together: end states drift towards images near them and
+    away from each other, or follow a critic that tells them from images. Gradients pass the
+    rounding to codes as if it were not there. They need
     pip install 'pendula[learn]'. A checkpoint and a log (JSON lines) are kept beside the model
     file: a training that was stopped goes on with --resume, and ends with the same file.
 

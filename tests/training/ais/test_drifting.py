@@ -37,8 +37,8 @@ def test_it_is_the_difference_of_two_means() -> None:
 
 
 def test_training_by_drifting_comes_nearer_to_the_images() -> None:
-    preset = replace(AIS_PRESETS["ais-digits"], loss="drifting", degree=8, segments=2, steps=2,
-                     iterations=60, interval=20, rate=0.1)
+    preset = replace(AIS_PRESETS["ais-digits-critic"], loss="drifting", degree=8, segments=2,
+                     steps=2, iterations=60, interval=20, rate=0.1)
     reports: list[Report] = []
     program = train_ais(preset, preset.load(), progress=reports.append)
     assert program.provenance["rule"] == "drifting of end states (AIS-like)"

@@ -12,8 +12,8 @@ from pendula.training.ais.presets import AIS_PRESETS
 from pendula.training.ais.trainer import Trainer
 from pendula.training.data import Images
 
-TINY = replace(AIS_PRESETS["ais-digits"], degree=4, segments=2, steps=2, iterations=4, batch=16,
-               critic=(16,), critic_steps=1)
+TINY = replace(AIS_PRESETS["ais-digits-critic"], degree=4, segments=2, steps=2, iterations=4,
+               batch=16, critic=(16,), critic_steps=1)
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from pendula.training.ais.trainer import Trainer
 from pendula.training.ais.training import Report, checkpoint_path, log_path, train_ais
 from pendula.training.data import Images
 
-TINY = replace(AIS_PRESETS["ais-digits"], degree=4, segments=2, steps=2, iterations=12, interval=4,
-               batch=16, critic=(16,), critic_steps=1)
+TINY = replace(AIS_PRESETS["ais-digits-critic"], degree=4, segments=2, steps=2, iterations=12,
+               interval=4, batch=16, critic=(16,), critic_steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(images: Images,
 
 
 def test_it_learns_and_reports_every_update(images: Images) -> None:
-    preset = replace(AIS_PRESETS["ais-digits"], degree=8, iterations=120, interval=40)
+    preset = replace(AIS_PRESETS["ais-digits-critic"], degree=8, iterations=120, interval=40)
     reports: list[Report] = []
     train_ais(preset, images, progress=reports.append)
     assert [report.update for report in reports] == list(range(1, 121))

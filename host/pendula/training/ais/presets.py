@@ -130,13 +130,17 @@ class AisPreset:
 
 AIS_PRESETS = {preset.name: preset for preset in (
     AisPreset(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
+              data="digits", segments=16, steps=1, degree=36, iterations=8000,
+              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
+    AisPreset(name="ais-digits-critic", summary="The same digits, against a Wasserstein critic",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
     AisPreset(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
               data="mnist01-12", segments=24, steps=1, degree=36, iterations=9000, interval=100,
               loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
     AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
-              data="mnist", segments=8, steps=3, iterations=6000, interval=100),
+              data="mnist", segments=16, steps=1, iterations=5000, interval=100,
+              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
     AisPreset(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
-              data="fashion-mnist", segments=8, steps=2, iterations=2500, interval=100,
+              data="fashion-mnist", segments=16, steps=1, degree=36, iterations=5000, interval=100,
               loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
 )}
