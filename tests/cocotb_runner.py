@@ -55,6 +55,7 @@ def _environment(folder: Path) -> dict[str, str]:
         # these simulations are short, so optimising them would cost more than it saves
         "MAKEFLAGS": f"PYTHON3={sys.executable} CFG_CXXFLAGS_PCH_I=-include "
                      "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0",
+        "CXXFLAGS": "",         # they would come after these
     }
 
 

@@ -280,7 +280,7 @@ RING_FAULT_CYCLES = 12
 
 @pytest.mark.usefixtures("short_blocks")
 @pytest.mark.parametrize(("old", "new"), [
-    ("BUFFER_BYTES - 5", "BUFFER_BYTES"), ("Mux(closing, start, place)", "place"),
+    ("BUFFER_BYTES - 6", "BUFFER_BYTES"), ("Mux(closing, start, place)", "place"),
     ("m.d.sync += start.eq(place)", "m.d.sync += start.eq(place + 1)"),
     ("place.eq(place + (place != start))", "place.eq(place + 1)"),
     ("read.en.eq(moves)", "read.en.eq(1)")])
