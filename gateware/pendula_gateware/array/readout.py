@@ -69,8 +69,8 @@ class PixelMapper(ArrayPart):
 
     @property
     def latency(self) -> int:
-        """Cycles: to fold a phase, to multiply and add where registers abound, to clip."""
-        return self._phase + 2 * self._stages + 1
+        """Cycles: to fold a phase, to multiply (two) and add where registers abound, to clip."""
+        return self._phase + 3 * self._stages + 1
 
     def model(self, gain: int, offset: int, x: int) -> int:
         """Compute the pixel."""
@@ -85,7 +85,7 @@ class PixelMapper(ArrayPart):
         shift = step.pixel_shift(self._spec)
         aligned = (offset << (shift - step.PIXEL_OFFSET_F_BITS)) + (1 << (shift - 1))
         gain, aligned = (delayed(m, value, self._stages) for value in (gain, aligned))  # far away
-        product = delayed(m, folded * gain, self._stages, self.en)
+        product = delayed(m, folded * gain, 2 * self._stages, self.en)
         value = delayed(m, (product + aligned) >> shift, self._stages, self.en)
         with m.If(self.en):
             m.d.sync += self.o.eq(

@@ -8,8 +8,8 @@ __all__ = ["multiplied", "product_latency"]
 
 
 def product_latency(a_bits: int, b_bits: int, bits: int, stages: int = 1) -> int:
-    """Return the cycles that :func:`multiplied` takes: `stages` twice, and one where it splits."""
-    return 2 * stages + bool(bits and max(a_bits, b_bits) > bits)
+    """Return the cycles of :func:`multiplied`: `stages` three times, and one where it splits."""
+    return 3 * stages + bool(bits and max(a_bits, b_bits) > bits)
 
 
 def multiplied(m: Module, a: Value, b: Value, bits: int, stages: int = 1) -> Value:
@@ -24,10 +24,10 @@ def multiplied(m: Module, a: Value, b: Value, bits: int, stages: int = 1) -> Val
     bits : int
         Bits of a signed factor of one multiplier; wider ones are split. 0 never splits.
     stages : int
-        Registers before each multiplier, which may be far away, and after it.
+        Registers before each multiplier, which may be far away, and, twice as many, after it.
     """
     a, b = (value if isinstance(value, Const) else delayed(m, value, stages) for value in (a, b))
-    partials = [delayed(m, a_part * b_part, stages) << a_place + b_place
+    partials = [delayed(m, a_part * b_part, 2 * stages) << a_place + b_place
                 for a_part, a_place in _parts(a, bits) for b_part, b_place in _parts(b, bits)]
     if len(partials) == 1:
         return partials[0]
