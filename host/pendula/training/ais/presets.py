@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from pendula.contract import ArraySpec, OffsetGraph, cells
@@ -128,19 +129,17 @@ class AisPreset:
                          local_code_bits=self.local_code_bits)
 
 
+_drifting = partial(AisPreset, loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=())
+
 AIS_PRESETS = {preset.name: preset for preset in (
-    AisPreset(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
-              data="digits", segments=16, steps=1, degree=36, iterations=8000,
-              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
+    _drifting(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
+              data="digits", segments=16, steps=1, degree=36, iterations=8000),
     AisPreset(name="ais-digits-critic", summary="The same digits, against a Wasserstein critic",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
-    AisPreset(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-              data="mnist01-12", segments=24, steps=1, degree=36, iterations=9000, interval=100,
-              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
-    AisPreset(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
-              data="mnist", segments=16, steps=1, iterations=5000, interval=100,
-              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
-    AisPreset(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
-              data="fashion-mnist", segments=16, steps=1, degree=36, iterations=5000, interval=100,
-              loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=()),
+    _drifting(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
+              data="mnist01-12", segments=24, steps=1, degree=36, iterations=9000, interval=100),
+    _drifting(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
+              data="mnist", segments=16, steps=1, iterations=5000, interval=100),
+    _drifting(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
+              data="fashion-mnist", segments=16, steps=1, degree=36, iterations=5000, interval=100),
 )}
