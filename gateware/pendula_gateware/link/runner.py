@@ -144,7 +144,7 @@ class Runner(wiring.Component):
 
     Notes
     -----
-    Latency from `run` to the first job: `latency` cycles.
+    Latency from `run` to the first job: `latency` cycles; an index every two cycles.
     """
 
     run: Signal
@@ -161,7 +161,7 @@ class Runner(wiring.Component):
     clear: Signal
     done: Signal
     status: Signal
-    latency = 2 + Batcher.latency
+    latency = 3 + Batcher.latency
 
     def __init__(self, *, capacity: int, lanes: int = 1) -> None:
         self._capacity, self._lanes = capacity, lanes
@@ -192,10 +192,9 @@ class Runner(wiring.Component):
         sums_up = self.measure & ~self.force
         unmeasurable = sums_up & (~self.measurable | (self.count > RUN_SAMPLES_HI))
         beyond = end[-1] & end[:-1].any()
-        bad = Mux(self.force, self.first >= self._capacity,
-                  (self.count == 0) | beyond | (self.segments == 0)
-                  | (self.segments > self._capacity) | unmeasurable)
-        following = (self.index.p + 1)[:INDEX_BITS]
+        bad = registered(m, Mux(self.force, self.first >= self._capacity,
+                                (self.count == 0) | beyond | (self.segments == 0)
+                                | (self.segments > self._capacity) | unmeasurable))
         m.d.comb += [
             batcher.run.eq(sending), batcher.force.eq(self.force), batcher.alone.eq(self.alone),
             batcher.first.eq(self.first), batcher.end.eq(end[:INDEX_BITS])]
@@ -205,20 +204,25 @@ class Runner(wiring.Component):
             with m.State("IDLE"):
                 m.d.sync += self.index.p.eq(self.first)
                 with m.If(self.run):
-                    m.next = "CHECK"
+                    m.next = "ADD"
+            with m.State("ADD"):
+                m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.comb += self.clear.eq(~bad & ~self.force)
                 m.d.sync += [sending.eq(~bad),
                              self.status.eq(Mux(bad, Status.BAD_VALUE, Status.OK))]
-                m.next = "RUN"
+                m.next = "OFFER"
                 with m.If(bad | sums_up):
                     m.next = "DONE"
-            with m.State("RUN"):
+            with m.State("OFFER"):
                 m.d.comb += self.index.valid.eq(1)
                 with m.If(self.index.ready):
-                    m.d.sync += self.index.p.eq(following)
-                    with m.If(self.force | (following == end[:INDEX_BITS])):
-                        m.next = "DONE"
+                    m.d.sync += self.index.p.eq(self.index.p + 1)
+                    m.next = "COMPARE"
+            with m.State("COMPARE"):
+                m.next = "OFFER"
+                with m.If(self.force | (self.index.p == end[:INDEX_BITS])):
+                    m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.done.eq(~sending & ~(sums_up & self.array_busy))
                 with m.If(~self.run):

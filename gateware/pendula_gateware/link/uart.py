@@ -18,6 +18,7 @@ __all__ = ["MIN_CYCLES_A_BIT", "UartReceiver", "UartTransmitter", "baud_error", 
            "wire"]
 
 PHASE_BITS = 24
+HALF_A_BIT = 1 << (PHASE_BITS - 1)
 MIN_CYCLES_A_BIT = 4
 
 
@@ -112,11 +113,9 @@ class UartReceiver(_Uart):
     def elaborate(self, platform):
         m = Module()
         line = self._filter(m)
-        phase = Signal(PHASE_BITS)
-        following = Signal(PHASE_BITS + 1)
-        middle = following[-1]
-        m.d.comb += following.eq(phase + self._phase_increment)
-        m.d.sync += phase.eq(following)
+        phase = Signal(PHASE_BITS + 1)
+        middle = phase[-1]
+        m.d.sync += phase.eq(phase[:-1] + self._phase_increment)
 
         bits = Signal(range(DATA_BITS))
         byte = Signal(DATA_BITS)
@@ -125,7 +124,7 @@ class UartReceiver(_Uart):
             m.d.sync += self.o.valid.eq(0)
         with m.FSM():
             with m.State("IDLE"):      # the first middle is half a bit after the edge
-                m.d.sync += [phase.eq((1 << (PHASE_BITS - 1)) + self._phase_increment), bits.eq(0)]
+                m.d.sync += [phase.eq(HALF_A_BIT + 2 * self._phase_increment), bits.eq(0)]
                 with m.If(~line):
                     m.next = "START"
             with m.State("START"), m.If(middle):
@@ -194,12 +193,11 @@ class UartTransmitter(_Uart):
         m = Module()
         remaining = Signal(range(FRAME_BITS + 1))      # bits, with the one on the wire
         rest = Signal(FRAME_BITS - 1)                  # the bits after it
-        phase = Signal(PHASE_BITS)
-        following = Signal(PHASE_BITS + 1)
-        end = following[-1] & self.busy                # of the bit on the wire
-        m.d.comb += [following.eq(phase + self._phase_increment), self.busy.eq(remaining.any()),
+        phase = Signal(PHASE_BITS + 1)
+        end = phase[-1]                                # of the bit on the wire
+        m.d.comb += [self.busy.eq(remaining.any()),
                      self.i.ready.eq(~self.busy | (end & (remaining == 1)))]
-        m.d.sync += phase.eq(Mux(self.busy, following, 0))
+        m.d.sync += phase.eq(Mux(self.busy, phase[:-1], 0) + self._phase_increment)
         with m.If(end):
             m.d.sync += [Cat(self.tx, rest).eq(Cat(rest, 1)), remaining.eq(remaining - 1)]
         with m.If(self.i.valid & self.i.ready):
