@@ -63,26 +63,34 @@ class ClockSource(wiring.Component):
 
 
 class Ecp5Clock(ClockSource):
-    """Clock by EHXPLLL; parameters and members as of :class:`ClockSource`."""
+    """Clock by EHXPLLL; parameters and members as of :class:`ClockSource`.
+
+    One output closes the loop and another is the clock, so that the clock may be any whole share of
+    the oscillator.
+    """
 
     global_reset = True
 
     def _loop(self, m, port):
-        s = self._setting
+        s, feedback = self._setting, Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
             a_FREQUENCY_PIN_CLKI=f"{float(s.input_hz) / MHZ:.6f}",
-            a_FREQUENCY_PIN_CLKOP=f"{float(s.output_hz) / MHZ:.6f}",
+            a_FREQUENCY_PIN_CLKOP=f"{float(s.phase_hz) / MHZ:.6f}",
+            a_FREQUENCY_PIN_CLKOS=f"{float(s.output_hz) / MHZ:.6f}",
             a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1",
             a_MFG_GMCREF_SEL="2",
-            p_CLKI_DIV=s.divide, p_CLKFB_DIV=s.multiply, p_CLKOP_DIV=s.post,
-            p_CLKOP_CPHASE=s.post - 1, p_CLKOP_FPHASE=0, p_CLKOP_ENABLE="ENABLED",
-            p_FEEDBK_PATH="CLKOP", p_OUTDIVIDER_MUXA="DIVA", p_DPHASE_SOURCE="DISABLED",
+            p_CLKI_DIV=s.divide, p_CLKFB_DIV=1, p_CLKOP_DIV=s.multiply,
+            p_CLKOP_CPHASE=s.multiply - 1, p_CLKOP_FPHASE=0, p_CLKOP_ENABLE="ENABLED",
+            p_CLKOS_DIV=s.post, p_CLKOS_CPHASE=s.post - 1, p_CLKOS_FPHASE=0,
+            p_CLKOS_ENABLE="ENABLED", p_FEEDBK_PATH="CLKOP", p_OUTDIVIDER_MUXA="DIVA",
+            p_OUTDIVIDER_MUXB="DIVB", p_DPHASE_SOURCE="DISABLED",
             p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED",
-            i_CLKI=self._buffered(m, port), i_CLKFB=self.clk, i_RST=Const(0), i_STDBY=Const(0),
+            i_CLKI=self._buffered(m, port), i_CLKFB=feedback, i_RST=Const(0), i_STDBY=Const(0),
             i_PHASESEL0=Const(0), i_PHASESEL1=Const(0), i_PHASEDIR=Const(1),
             i_PHASESTEP=Const(1), i_PHASELOADREG=Const(1), i_PLLWAKESYNC=Const(0),
-            i_ENCLKOP=Const(0), o_CLKOP=self.clk, o_LOCK=self.locked)
+            i_ENCLKOP=Const(0), i_ENCLKOS=Const(0), o_CLKOP=feedback, o_CLKOS=self.clk,
+            o_LOCK=self.locked)
 
 
 class Ice40Clock(ClockSource):

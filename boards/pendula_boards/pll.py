@@ -141,8 +141,8 @@ class PllLimits:
 ECP5_PLL = PllLimits(
     name="EHXPLLL", input_hz=_mhz(8, 400), phase_hz=_mhz(10, 400), vco_hz=_mhz(400, 800),
     output_hz=_mhz(3.125, 400), divides=range(1, 129), multiplies=range(1, 129),
-    posts=tuple(range(1, 129)), post_in_loop=True)
-"""ECP5; limits of its data sheet (FPGA-DS-02012)."""
+    posts=tuple(range(1, 129)), post_in_loop=False)
+"""ECP5; limits of its data sheet (FPGA-DS-02012). An output of its own closes the loop."""
 
 ICE40_PLL = PllLimits(
     name="SB_PLL40", input_hz=_mhz(10, 133), phase_hz=_mhz(10, 133), vco_hz=_mhz(533, 1066),
