@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.signal import correlate2d
 
-from pendula.training.ais.drifting import drift
+from pendula.training.ais.drifting import drift, pixels, random_filters, ways
 from pendula.training.ais.presets import AIS_PRESETS
 from pendula.training.ais.training import Report, train_ais
 
@@ -36,9 +38,33 @@ def test_it_is_the_difference_of_two_means() -> None:
     np.testing.assert_allclose(moved, np.mean(lengths), rtol=1e-3)
 
 
+def test_looks_are_led_back_to_pixels_and_weigh_the_same() -> None:
+    rng = np.random.default_rng(1)
+    samples, data = jnp.asarray(rng.uniform(size=(5, 4))), jnp.asarray(rng.uniform(size=(7, 4)))
+    matrix = rng.normal(size=(4, 3))
+    plain, moved = drift(samples, data, (0.3,))
+    seen, _ = drift(samples @ matrix, data @ matrix, (0.3,))
+    back = np.asarray(seen) @ matrix.T
+    expected = plain / np.sqrt((plain**2).mean()) + back / np.sqrt((back**2).mean())
+    found, length = ways(samples, data, (0.3,), (pixels, lambda images: images @ matrix))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert length == moved
+
+
+def test_filters_are_rectified_and_averaged_over_squares() -> None:
+    image = np.random.default_rng(2).uniform(size=(6, 8))
+    key = jax.random.key(3)
+    filters = np.asarray(jax.random.normal(key, (2, 1, 5, 5)), np.float64)[:, 0]
+    responses = np.stack([np.maximum(correlate2d(image, one / np.linalg.norm(one), "same"), 0)
+                          for one in filters])
+    expected = responses.reshape(2, 3, 2, 4, 2).mean((2, 4))
+    found = random_filters((6, 8), 2, key)(jnp.asarray(image.reshape(1, -1), jnp.float32))
+    np.testing.assert_allclose(found, expected.reshape(1, -1), rtol=1e-4, atol=1e-5)
+
+
 def test_training_by_drifting_comes_nearer_to_the_images() -> None:
-    preset = replace(AIS_PRESETS["ais-digits-critic"], loss="drifting", degree=8, segments=2,
-                     steps=2, iterations=60, interval=20, rate=0.1)
+    preset = replace(AIS_PRESETS["ais-digits-critic"], loss="drifting", filters=4, degree=8,
+                     segments=2, steps=2, iterations=60, interval=20, rate=0.1)
     reports: list[Report] = []
     program = train_ais(preset, preset.load(), progress=reports.append)
     assert program.provenance["rule"] == "drifting of end states (AIS-like)"

@@ -3,18 +3,23 @@
 Deng, Li, Li, Du and He, *Generative Modeling via Drifting* (2026): with kernels
 k(x, y) = exp(-|x - y| / temperature), normalised over both of their arguments, the drift of a
 sample is the mean of data less the mean of samples, each weighted by its kernel. It vanishes where
-both laws are equal. Here distances are those of pixels, in units of their mean.
+both laws are equal. Here distances are those of pixels, and of what random filters make of them, in
+units of their mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-__all__ = ["drift"]
+__all__ = ["Look", "drift", "pixels", "random_filters", "ways"]
+
+Look = Callable[[Array], Array]
+"""What images, shape (B, V), look like: anything of shape (B, F), with a gradient."""
 
 _FAR = 1e6          # distance of a sample to itself: nothing is pushed away by itself
+_SIDE, _POOL = 5, 2     # pixels of a random filter, and of the squares that are averaged over
 
 
 def _distances(left: Array, right: Array) -> Array:
@@ -55,3 +60,61 @@ def drift(samples: Array, data: Array, temperatures: Sequence[float]) -> tuple[A
         total += moved / length
         lengths.append(length)
     return total, jnp.stack(lengths).mean()
+
+
+def pixels(images: Array) -> Array:
+    """Return images as they are: a :data:`Look`."""
+    return images
+
+
+def random_filters(shape: tuple[int, int], count: int, key: Array) -> Look:
+    """Return a look through random filters of 5x5 pixels: rectified, and averaged over 2x2.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of an image.
+    count : int
+        Number of filters.
+    key : array
+        JAX's random key.
+    """
+    filters = jax.random.normal(key, (count, 1, _SIDE, _SIDE))
+    filters /= jnp.sqrt((filters**2).sum((1, 2, 3), keepdims=True))
+    square = (1, 1, _POOL, _POOL)
+
+    def look(images: Array) -> Array:
+        found = jax.nn.relu(jax.lax.conv_general_dilated(
+            images.reshape(-1, 1, *shape), filters, (1, 1), "SAME"))
+        pooled = jax.lax.reduce_window(found, 0.0, jax.lax.add, square, square, "VALID")
+        return pooled.reshape(len(images), -1) / _POOL**2
+
+    return look
+
+
+def ways(samples: Array, data: Array, temperatures: Sequence[float], looks: Sequence[Look]
+         ) -> tuple[Array, Array]:
+    """Return where pixels are to move, so that all looks drift.
+
+    Parameters
+    ----------
+    samples, data, temperatures
+        As of :func:`drift`.
+    looks : sequence of Look
+        Where distances are taken.
+
+    Returns
+    -------
+    array of float, shape (B, V)
+        Sum over looks of the drift, led back to pixels and of root mean square 1.
+    array of float, shape ()
+        By how much the first look would move, as :func:`drift` says.
+    """
+    total, lengths = jnp.zeros_like(samples), []
+    for look in looks:
+        seen, lead_back = jax.vjp(look, samples)
+        drifted, length = drift(seen, look(data), temperatures)
+        way, = lead_back(drifted)
+        total += way / jnp.sqrt((way**2).mean() + 1e-20)
+        lengths.append(length)
+    return total, lengths[0]

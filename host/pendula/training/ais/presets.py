@@ -63,16 +63,19 @@ class AisPreset:
         Images of one update.
     rate : float
         Learning rate of codes, in codes of 4 bits: codes of other widths move by the same share of
-        their range. That of the logarithms of gains is a third of it.
+        their range.
+    gain_rate : float
+        Learning rate of the logarithms of gains, over `rate`.
     rounded : bool
         Whether the forward pass takes rounded codes and gains; where not, those that were trained
         are rounded once, at the end.
     loss : str
         What end states follow: ``critic``, or ``drifting``
-        (:mod:`pendula.training.ais.drifting`), which takes none of what follows but `growth` and
-        `average`.
+        (:mod:`pendula.training.ais.drifting`), which takes nothing of the critic.
     temperatures : tuple of float
         Of drifting.
+    filters : int
+        Random filters whose responses drift beside the pixels; none at 0.
     critic : tuple of int
         Widths of the critic's layers.
     critic_rate : float
@@ -103,9 +106,11 @@ class AisPreset:
     interval: int = 200
     batch: int = 64
     rate: float = 0.03
+    gain_rate: float = 1 / 3
     rounded: bool = True
     loss: Literal["critic", "drifting"] = "critic"
     temperatures: tuple[float, ...] = (0.05, 0.15, 0.4)
+    filters: int = 0
     critic: tuple[int, ...] = (512, 256)
     critic_rate: float = 3e-4
     critic_steps: int = 3
@@ -129,17 +134,20 @@ class AisPreset:
                          local_code_bits=self.local_code_bits)
 
 
-_drifting = partial(AisPreset, loss="drifting", batch=128, rate=0.05, coupling_val=0.05, critic=())
+_drifting = partial(AisPreset, loss="drifting", steps=1, critic=())
+_weakly = partial(_drifting, batch=256, rate=0.1, gain_rate=1.0, coupling_val=0.01, interval=100)
 
 AIS_PRESETS = {preset.name: preset for preset in (
     _drifting(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
-              data="digits", segments=16, steps=1, degree=36, iterations=8000),
+              data="digits", segments=16, degree=36, iterations=8000, batch=128, rate=0.05,
+              coupling_val=0.05),
     AisPreset(name="ais-digits-critic", summary="The same digits, against a Wasserstein critic",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
-    _drifting(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-              data="mnist01-12", segments=24, steps=1, degree=36, iterations=9000, interval=100),
-    _drifting(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
-              data="mnist", segments=16, steps=1, iterations=5000, interval=100),
-    _drifting(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
-              data="fashion-mnist", segments=16, steps=1, degree=36, iterations=5000, interval=100),
+    _weakly(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
+            data="mnist01-12", segments=24, degree=36, iterations=2000, batch=512, filters=16,
+            temperatures=(0.02, 0.05, 0.15, 0.4)),
+    _weakly(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
+            data="mnist", segments=16, iterations=2400),
+    _weakly(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
+            data="fashion-mnist", segments=16, degree=36, iterations=4000),
 )}

@@ -30,7 +30,7 @@ from pendula.training.ais.codes import (
     to_program,
 )
 from pendula.training.ais.critic import Weights, critic_loss, first_weights, judge
-from pendula.training.ais.drifting import drift
+from pendula.training.ais.drifting import Look, pixels, random_filters, ways
 from pendula.training.ais.functions import Response
 from pendula.training.ais.presets import AisPreset
 from pendula.training.data import Images
@@ -38,7 +38,6 @@ from pendula.training.data import Images
 __all__ = ["Figures", "Sampler", "State", "Trainer"]
 
 _MOMENTUM, _SQUARES = 0.5, 0.9          # of Adam, as usual for critics
-_GAIN_RATE = 1 / 3                      # of the logarithms of gains, relative to codes of 4 bits
 _RATE_CODE = 7                          # largest of the codes that rates are stated in: 4 bits
 _DATA = 4                               # images that a sample is drawn to in drifting, over batch
 
@@ -145,13 +144,19 @@ class Trainer:
         return jnp.asarray(np.rint(255 * self.images.train), jnp.uint8)
 
     @cached_property
+    def _looks(self) -> tuple[Look, ...]:
+        """Where drifting takes distances: pixels, and random filters where the preset has some."""
+        key, filters = jax.random.fold_in(jax.random.key(self.seed), 0), self.preset.filters
+        return (pixels, *([random_filters(self.images.shape, filters, key)] if filters else []))
+
+    @cached_property
     def _optimisers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
         preset = self.preset
         ramp = optax.linear_schedule(preset.rate, 0.05 * preset.rate, preset.iterations // 2,
                                      preset.iterations // 2)
         codes, local_codes = (interval.hi / _RATE_CODE
                               for interval in (self.spec.code, self.spec.local_code))
-        scales = (codes, local_codes, _GAIN_RATE, _GAIN_RATE)
+        scales = (codes, local_codes, preset.gain_rate, preset.gain_rate)
 
         def scaled(updates: Any, _: Any) -> Any:
             return Latent(*(scale * update for scale, update in zip(scales, updates, strict=True)))
@@ -233,7 +238,8 @@ class Trainer:
         if self.preset.loss == "critic":
             return -judge(critic, images).mean(), jnp.zeros(())
         near = _picked(data, key, _DATA * len(images))
-        way, moved = jax.lax.stop_gradient(drift(images, near, self.preset.temperatures))
+        way, moved = jax.lax.stop_gradient(
+            ways(images, near, self.preset.temperatures, self._looks))
         return -(way * images).sum(1).mean(), moved
 
     @partial(jax.jit, static_argnums=0)
