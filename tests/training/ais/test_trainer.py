@@ -48,6 +48,16 @@ def test_codes_of_all_widths_move_by_the_same_share_of_their_range(images: Image
     np.testing.assert_allclose(coupling_gain, -TINY.rate / 3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_gains_move_by_their_share_of_the_rate(images: Images, share: float) -> None:
+    trainer = Trainer(replace(TINY, gain_rate=share), images, 0)
+    state = trainer.first_state()
+    moved, _ = trainer._optimisers[0].update(jax.tree.map(np.ones_like, state.latent),
+                                             state.optimiser)
+    for part in jax.tree.leaves(moved)[2:]:
+        np.testing.assert_allclose(part, -TINY.rate * share, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("hidden", "degree"), [(0, 24), (1, 48), (2, 48)])
 def test_small_images_have_room_for_all_neighbours(hidden: int, degree: int) -> None:
     """Links that a short row cannot hold make place for those that it can."""
