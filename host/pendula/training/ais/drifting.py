@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 __all__ = ["Look", "drift", "pixels", "random_filters", "ways"]
@@ -19,6 +20,7 @@ Look = Callable[[Array], Array]
 """What images, shape (B, V), look like: anything of shape (B, F), with a gradient."""
 
 _FAR = 1e6          # distance of a sample to itself: nothing is pushed away by itself
+_FILTER_SEED = 0
 _SIDE, _POOL = 5, 2     # pixels of a random filter, and of the squares that are averaged over
 
 
@@ -67,8 +69,10 @@ def pixels(images: Array) -> Array:
     return images
 
 
-def random_filters(shape: tuple[int, int], count: int, key: Array) -> Look:
+def random_filters(shape: tuple[int, int], count: int) -> Look:
     """Return a look through random filters of 5x5 pixels: rectified, and averaged over 2x2.
+
+    The filters are always the same ones, whatever the seed of a training.
 
     Parameters
     ----------
@@ -76,11 +80,9 @@ def random_filters(shape: tuple[int, int], count: int, key: Array) -> Look:
         Rows and columns of an image.
     count : int
         Number of filters.
-    key : array
-        JAX's random key.
     """
-    filters = jax.random.normal(key, (count, 1, _SIDE, _SIDE))
-    filters /= jnp.sqrt((filters**2).sum((1, 2, 3), keepdims=True))
+    drawn = np.random.default_rng(_FILTER_SEED).normal(size=(count, 1, _SIDE, _SIDE))
+    filters = jnp.asarray(drawn / np.sqrt((drawn**2).sum((1, 2, 3), keepdims=True)), jnp.float32)
     square = (1, 1, _POOL, _POOL)
 
     def look(images: Array) -> Array:

@@ -144,7 +144,7 @@ AIS_PRESETS = {preset.name: preset for preset in (
     AisPreset(name="ais-digits-critic", summary="The same digits, against a Wasserstein critic",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
     _weakly(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-            data="mnist01-12", segments=24, degree=36, iterations=2000, batch=512, filters=16,
+            data="mnist01-12", segments=24, degree=36, iterations=1600, batch=512, filters=16,
             temperatures=(0.02, 0.05, 0.15, 0.4)),
     _weakly(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
             data="mnist", segments=16, iterations=2400),

@@ -146,8 +146,8 @@ class Trainer:
     @cached_property
     def _looks(self) -> tuple[Look, ...]:
         """Where drifting takes distances: pixels, and random filters where the preset has some."""
-        key, filters = jax.random.fold_in(jax.random.key(self.seed), 0), self.preset.filters
-        return (pixels, *([random_filters(self.images.shape, filters, key)] if filters else []))
+        filters = self.preset.filters
+        return (pixels, *([random_filters(self.images.shape, filters)] if filters else []))
 
     @cached_property
     def _optimisers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
