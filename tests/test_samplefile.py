@@ -116,7 +116,8 @@ def test_a_file_that_ends_before_its_values_do_is_refused(path):
     whole = holding(path, data).read_bytes()
     place = whole.index(b"PK\1\2") + 20
     path.write_bytes(whole[:place] + said + whole[place + 8:])
-    with pytest.raises(DataError, match="it is cut short"):
+    # what Python says where it looks at the places of entries first
+    with pytest.raises(DataError, match=r"it is cut short|Overlapped entries"):
         load_pixels(path)
 
 
