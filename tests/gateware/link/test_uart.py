@@ -177,7 +177,7 @@ def test_transmitter_latency_and_idle_wire():
     dut = UartTransmitter(clock_hz=4 * BAUD_HZ, baud_hz=BAUD_HZ)
 
     async def bench(ctx):
-        for _ in range(5):
+        for _ in range(5 * FRAME_BITS):
             assert (ctx.get(dut.tx), ctx.get(dut.busy), ctx.get(dut.i.ready)) == (1, 0, 1)
             await ctx.tick()
         await put(ctx, dut.i, b"\xff")
