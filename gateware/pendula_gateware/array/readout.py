@@ -24,6 +24,7 @@ from pendula_gateware.interfaces import (
     lane_shape,
 )
 from pendula_gateware.numeric.delay import delayed, registered
+from pendula_gateware.numeric.multiply import multiplied, product_latency
 
 __all__ = ["PixelMapper", "Readout", "ResultStore", "Sender"]
 
@@ -31,7 +32,7 @@ _MEASURE = ReadoutBits.MEASURE.bit_length() - 1
 
 
 class PixelMapper(ArrayPart):
-    """Turn a state into an 8-bit pixel: fold a phase, then affine, then clip.
+    """Turn a state into an 8-bit pixel: fold a phase, affine, then clip.
 
     Parameters
     ----------
@@ -63,14 +64,15 @@ class PixelMapper(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._phase = spec.physics.overflow is Overflow.WRAP
-        self._stages = fabric.registers
+        self._stages, self._bits = fabric.registers, fabric.multiplier_bits
         super().__init__({"registers": In(RegisterValues), "en": In(1),
                           "x": In(state_shape(spec)), "o": Out(8)}, spec=spec)
 
     @property
     def latency(self) -> int:
-        """Cycles: to fold a phase, to multiply (two) and add where registers abound, to clip."""
-        return self._phase + 3 * self._stages + 1
+        """Cycles: to multiply, to add where registers abound, to clip."""
+        gain_bits = len(self.registers.pixel_gain) + self._phase
+        return product_latency(gain_bits, len(self.x), self._bits, self._stages) + self._stages + 1
 
     def model(self, gain: int, offset: int, x: int) -> int:
         """Compute the pixel."""
@@ -78,14 +80,13 @@ class PixelMapper(ArrayPart):
 
     def elaborate(self, platform):
         m = Module()
-        folded = self.x
-        if self._phase:
-            folded = delayed(m, Mux(self.x < 0, -self.x, self.x), 1, self.en)
         gain, offset = self.registers.pixel_gain, self.registers.pixel_offset
         shift = step.pixel_shift(self._spec)
         aligned = (offset << (shift - step.PIXEL_OFFSET_F_BITS)) + (1 << (shift - 1))
         gain, aligned = (delayed(m, value, self._stages) for value in (gain, aligned))  # far away
-        product = delayed(m, folded * gain, 2 * self._stages, self.en)
+        if self._phase:         # folded by its gain, which is narrower than the state
+            gain = Mux(self.x < 0, -gain, gain)
+        product = multiplied(m, self.x, gain, self._bits, self._stages, self.en)
         value = delayed(m, (product + aligned) >> shift, self._stages, self.en)
         with m.If(self.en):
             m.d.sync += self.o.eq(

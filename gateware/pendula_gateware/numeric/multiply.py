@@ -12,7 +12,8 @@ def product_latency(a_bits: int, b_bits: int, bits: int, stages: int = 1) -> int
     return 3 * stages + bool(bits and max(a_bits, b_bits) > bits)
 
 
-def multiplied(m: Module, a: Value, b: Value, bits: int, stages: int = 1) -> Value:
+def multiplied(m: Module, a: Value, b: Value, bits: int, stages: int = 1,
+               en: Value | None = None) -> Value:
     """Return the product of two signed values, :func:`product_latency` cycles later.
 
     Parameters
@@ -25,15 +26,16 @@ def multiplied(m: Module, a: Value, b: Value, bits: int, stages: int = 1) -> Val
         Bits of a signed factor of one multiplier; wider ones are split. 0 never splits.
     stages : int
         Registers before each multiplier, which may be far away, and, twice as many, after it.
+    en : Value, optional
+        Count cycles with `en` alone.
     """
-    a, b = (value if isinstance(value, Const) else delayed(m, value, stages) for value in (a, b))
-    partials = [delayed(m, a_part * b_part, 2 * stages) << a_place + b_place
+    a, b = (value if isinstance(value, Const) else delayed(m, value, stages, en)
+            for value in (a, b))
+    partials = [delayed(m, a_part * b_part, 2 * stages, en) << a_place + b_place
                 for a_part, a_place in _parts(a, bits) for b_part, b_place in _parts(b, bits)]
     if len(partials) == 1:
         return partials[0]
-    product = Signal(signed(len(a) + len(b)), reset_less=True)
-    m.d.sync += product.eq(sum(partials))
-    return product
+    return delayed(m, sum(partials, C(0))[:len(a) + len(b)].as_signed(), 1, en)
 
 
 def _parts(value: Value, bits: int) -> list[tuple[Value, int]]:

@@ -82,24 +82,28 @@ def test_bare_sums_are_forces(spec, fabric):
 def test_pixel_mapper(spec, fabric):
     rng = Random(6)
     component = PixelMapper(spec=spec, fabric=fabric)
-    cases = [(rng.choice((-32768, 32767, rng.randint(-3000, 3000), rng.randint(-3000, 3000))),
-              rng.choice((0, 32640, -(1 << 17), (1 << 17) - 1)),
-              choose(rng, spec.state.interval)) for _ in range(300)]
+    settings = [(rng.choice((-32768, 32767, rng.randint(-3000, 3000), rng.randint(-3000, 3000))),
+                 rng.choice((0, 32640, -(1 << 17), (1 << 17) - 1))) for _ in range(200)]
+    states = [[choose(rng, spec.state.interval) for _ in range(5)] for _ in settings]
     outputs = []
 
     async def run(ctx):
-        for gain, offset, x in cases:
+        for (gain, offset), some in zip(settings, states, strict=True):
             ctx.set(component.registers.pixel_gain, gain)
             ctx.set(component.registers.pixel_offset, offset)
-            ctx.set(component.x, x)
-            for _ in range(component.latency):
+            await ctx.tick()
+            seen = []
+            for x in [*some, *[0] * component.latency][:-1]:
+                ctx.set(component.x, x)
                 ctx.set(component.en, 0)
                 await ctx.tick().repeat(rng.randint(1, 2))      # nothing moves
                 ctx.set(component.en, 1)
                 await ctx.tick()
-            outputs.append(ctx.get(component.o))
+                seen.append(ctx.get(component.o))
+            outputs.extend(seen[component.latency - 1:])
 
     simulate(component, run)
-    expected = [component.model(*case) for case in cases]
+    expected = [component.model(gain, offset, x)
+                for (gain, offset), some in zip(settings, states, strict=True) for x in some]
     assert outputs == expected
     assert len(set(expected)) > 20
