@@ -121,6 +121,19 @@ def test_an_ideal_response_changes_nothing(physics: str) -> None:
     np.testing.assert_allclose(turned(plain - found), 0, atol=5e-6)
 
 
+def test_samples_run_as_if_alone() -> None:
+    """More than a tile, and a tile that is not full."""
+    static, given = shape("kuramoto"), parameters("kuramoto")
+    first = jnp.asarray(np.random.default_rng(7).uniform(-1, 1, (GRAPH.nodes, 83)), jnp.float32)
+    end, states = states_after(static, given, first)
+    alone = [states_after(static, given, first[:, b:b + 1]) for b in (0, 31, 32, 82)]
+    picked = np.array([0, 31, 32, 82])
+    np.testing.assert_array_equal(states[0], first)
+    np.testing.assert_allclose(end[:, picked], np.hstack([one for one, _ in alone]), atol=5e-6)
+    np.testing.assert_allclose(states[..., picked], np.concatenate([way for _, way in alone], 2),
+                               atol=5e-6)
+
+
 @pytest.mark.parametrize(("physics", "off"), [
     ("kuramoto", False), ("kuramoto", True), ("quartic", True), ("ising", True)])
 def test_the_adjoint_is_what_autodiff_finds(physics: str, off: bool) -> None:
@@ -131,7 +144,7 @@ def test_the_adjoint_is_what_autodiff_finds(physics: str, off: bool) -> None:
         static = shape(physics, response=frozen(
             coupling + 0.05 * rng.standard_normal(coupling.shape),
             local + 0.05 * rng.standard_normal(local.shape)))
-    first = jnp.asarray(rng.uniform(-1, 1, (GRAPH.nodes, 19)), jnp.float32)
+    first = jnp.asarray(rng.uniform(-1, 1, (GRAPH.nodes, 83)), jnp.float32)   # tiles and a part
     weights = jnp.asarray(rng.standard_normal(first.shape), jnp.float32)
 
     def value(states, *arguments) -> jax.Array:

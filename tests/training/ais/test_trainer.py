@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -55,6 +56,26 @@ def test_gains_move_by_their_share_of_the_rate(images: Images, share: float) -> 
                                              state.optimiser)
     for part in jax.tree.leaves(moved)[2:]:
         np.testing.assert_allclose(part, -TINY.rate * share, rtol=1e-4)
+
+
+def test_an_array_that_does_nothing_keeps_near_states_as_near_as_they_were(images: Images) -> None:
+    """Half of its nodes are pixels, and those hold half of a change."""
+    trainer = Trainer(replace(TINY, batch=400), images, 0)
+    still = jax.tree.map(jnp.zeros_like, trainer._real(trainer.first_state().latent))
+    grown = trainer._lyapunov(still, jax.random.key(0))
+    np.testing.assert_allclose(grown, np.log(0.5 + 0.1) / 2, atol=0.02)
+
+
+def test_a_weight_on_chaos_keeps_it_down(images: Images) -> None:
+    grown = {}
+    for weight in (0.0, 6.0):
+        trainer = Trainer(replace(TINY, loss="drifting", rate=0.1, coupling_val=0.05, segments=8,
+                                  steps=1, iterations=40, batch=64, lyapunov=weight), images, 0)
+        state = trainer.first_state()
+        for _ in range(trainer.preset.iterations):
+            state, _ = trainer.advance(state, trainer)
+        grown[weight] = float(trainer._lyapunov(trainer._real(state.latent), jax.random.key(1)))
+    assert grown[6.0] < grown[0.0] - 0.5
 
 
 @pytest.mark.parametrize(("hidden", "degree"), [(0, 24), (1, 48), (2, 48)])

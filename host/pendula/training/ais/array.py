@@ -11,7 +11,8 @@ after a step, a_r = lambda' u_r and c_r the couplings' sum over neighbours of v_
     dw_ik    = sum over samples and r of a_ri v_r(x_{i+o_k}),     dp_im = sum of lambda'_i h_m(x_i).
 
 The sums of dw run with the nodes innermost, a few samples a pass, so that they need no sum across
-a vector. States are stored, all else is computed again.
+a vector. States are stored, all else is computed again. Samples run through all steps a tile at a
+time, so that what a step works on stays in a core's cache.
 """
 
 import math
@@ -32,6 +33,7 @@ from pendula.training.ais.functions import Response, Values, evaluate, respond
 __all__ = ["Parameters", "Shape", "drift", "end_states", "fold", "measured_end",
            "states_after"]
 
+_TILE = 32       # samples that run through all steps together; measured: benchmarks/gradient.py
 _CHUNK = 16      # samples that one pass over the nodes adds up; measured: benchmarks/gradient.py
 
 
@@ -161,12 +163,31 @@ def _fits(spec: ArraySpec, x: Array) -> Array:
     return jnp.clip(x, state.lo * unit_val, state.hi * unit_val)
 
 
+def _tiled(values: Array) -> Array:
+    """Return values, shape (..., B), as tiles of samples, shape (tiles, ..., C); zeros fill up."""
+    *sizes, samples = values.shape
+    tile = min(samples, _TILE)
+    tiles = -(-samples // tile)
+    filled = jnp.pad(values, [(0, 0)] * len(sizes) + [(0, tiles * tile - samples)])
+    return jnp.moveaxis(filled.reshape(*sizes, tiles, tile), -2, 0)
+
+
+def _joined(tiles: Array, samples: int) -> Array:
+    """Return what :func:`_tiled` was given."""
+    apart = jnp.moveaxis(tiles, 0, -2)
+    return apart.reshape(*apart.shape[:-2], -1)[..., :samples]
+
+
 def states_after(shape: Shape, parameters: Parameters, x: Array) -> tuple[Array, Array]:
     """Return the end states, shape (N, B), and the states before each step, shape (T, N, B)."""
     def step(x: Array, s: Array) -> tuple[Array, Array]:
         return _fits(shape.spec, x + drift(shape, parameters, s, x)), x
 
-    return jax.lax.scan(step, x, jnp.asarray(shape.segment_of_step))
+    def steps(x: Array) -> tuple[Array, Array]:
+        return jax.lax.scan(step, x, jnp.asarray(shape.segment_of_step))
+
+    end, states = jax.lax.map(steps, _tiled(x))
+    return _joined(end, x.shape[1]), _joined(states, x.shape[1])
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -213,6 +234,18 @@ def _forward(shape: Shape, parameters: Parameters, x: Array
 def _backward(shape: Shape, kept: tuple[Parameters, Array], gradient: Array
               ) -> tuple[Parameters, Array]:
     parameters, states = kept
+
+    def add(total: Parameters, tile: tuple[Array, Array]) -> tuple[Parameters, Array]:
+        slopes, first = _backward_tile(shape, parameters, *tile)
+        return jax.tree.map(jnp.add, total, slopes), first
+
+    zero = jax.tree.map(jnp.zeros_like, parameters)
+    slopes, first = jax.lax.scan(add, zero, (_tiled(states), _tiled(gradient)))
+    return slopes, _joined(first, gradient.shape[1])
+
+
+def _backward_tile(shape: Shape, parameters: Parameters, states: Array, gradient: Array
+                   ) -> tuple[Parameters, Array]:
     segments = jnp.asarray(shape.segment_of_step)
     longest = shape.growth * jnp.linalg.norm(gradient, axis=0)
 

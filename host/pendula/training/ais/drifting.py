@@ -8,6 +8,7 @@ units of their mean.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ Look = Callable[[Array], Array]
 """What images, shape (B, V), look like: anything of shape (B, F), with a gradient."""
 
 _FAR = 1e6          # distance of a sample to itself: nothing is pushed away by itself
+_LEAST = 1e-37      # a column's sum that is told from 0
 _FILTER_SEED = 0
 _SIDE, _POOL = 5, 2     # pixels of a random filter, and of the squares that are averaged over
 
@@ -51,17 +53,25 @@ def drift(samples: Array, data: Array, temperatures: Sequence[float]) -> tuple[A
     attracting, repelling = _distances(samples, data), _distances(samples, samples)
     unit = attracting.mean()
     repelling += _FAR * jnp.eye(len(samples))
+    distances = jnp.concatenate([attracting, repelling], axis=1)
     total, lengths = jnp.zeros_like(samples), []
     for temperature in temperatures:
-        logits = -jnp.concatenate([attracting, repelling], axis=1) / (temperature * unit)
-        shares = jnp.sqrt(jax.nn.softmax(logits, axis=0) * jax.nn.softmax(logits, axis=1))
-        near, crowd = shares[:, :len(data)], shares[:, len(data):]
-        moved = (near * crowd.sum(1, keepdims=True)) @ data \
-            - (crowd * near.sum(1, keepdims=True)) @ samples
+        near, crowd = jnp.split(_shares(distances / (temperature * unit)), [len(data)], axis=1)
+        moved = (near @ data) * crowd.sum(1, keepdims=True) \
+            - (crowd @ samples) * near.sum(1, keepdims=True)
         length = jnp.sqrt((moved**2).mean() + 1e-20)
         total += moved / length
         lengths.append(length)
     return total, jnp.stack(lengths).mean()
+
+
+def _shares(distances: Array) -> Array:
+    """Return the geometric mean of ``softmax(-distances)`` over rows and over columns."""
+    nearest = distances.min(1, keepdims=True)
+    kernel = jnp.exp(nearest - distances)               # the one exponential that both need
+    weight = jnp.exp(nearest.min() - nearest)
+    rows, columns = kernel.sum(1, keepdims=True), weight.T @ kernel
+    return kernel * jnp.sqrt(weight / rows) * jax.lax.rsqrt(jnp.maximum(columns, _LEAST))
 
 
 def pixels(images: Array) -> Array:
@@ -81,15 +91,19 @@ def random_filters(shape: tuple[int, int], count: int) -> Look:
     count : int
         Number of filters.
     """
-    drawn = np.random.default_rng(_FILTER_SEED).normal(size=(count, 1, _SIDE, _SIDE))
-    filters = jnp.asarray(drawn / np.sqrt((drawn**2).sum((1, 2, 3), keepdims=True)), jnp.float32)
-    square = (1, 1, _POOL, _POOL)
+    (rows, columns), margin = shape, _SIDE // 2
+    drawn = np.random.default_rng(_FILTER_SEED).normal(size=(count, _SIDE**2))
+    filters = (drawn / np.sqrt((drawn**2).sum(1, keepdims=True))).astype(np.float32)
 
     def look(images: Array) -> Array:
-        found = jax.nn.relu(jax.lax.conv_general_dilated(
-            images.reshape(-1, 1, *shape), filters, (1, 1), "SAME"))
-        pooled = jax.lax.reduce_window(found, 0.0, jax.lax.add, square, square, "VALID")
-        return pooled.reshape(len(images), -1) / _POOL**2
+        padded = jnp.pad(images.reshape(-1, rows, columns),
+                         ((0, 0), (margin, margin), (margin, margin)))
+        shifted = jnp.stack([padded[:, down:down + rows, right:right + columns]
+                             for down, right in product(range(_SIDE), repeat=2)])
+        found = jax.nn.relu(jnp.tensordot(filters, shifted, 1))     # (filters, B, rows, columns)
+        whole = found[:, :, :rows // _POOL * _POOL, :columns // _POOL * _POOL]
+        squares = whole.reshape(count, -1, rows // _POOL, _POOL, columns // _POOL, _POOL)
+        return jnp.moveaxis(squares.mean((3, 5)), 0, 1).reshape(len(images), -1)
 
     return look
 
@@ -115,7 +129,8 @@ def ways(samples: Array, data: Array, temperatures: Sequence[float], looks: Sequ
     total, lengths = jnp.zeros_like(samples), []
     for look in looks:
         seen, lead_back = jax.vjp(look, samples)
-        drifted, length = drift(seen, look(data), temperatures)
+        seen, known = jax.lax.optimization_barrier((seen, look(data)))      # looked at once
+        drifted, length = drift(seen, known, temperatures)
         way, = lead_back(drifted)
         total += way / jnp.sqrt((way**2).mean() + 1e-20)
         lengths.append(length)

@@ -76,6 +76,9 @@ class AisPreset:
         Of drifting.
     filters : int
         Random filters whose responses drift beside the pixels; none at 0.
+    lyapunov : float
+        Weight of the logarithm by which a small change of first states grows into one of pixels, a
+        Lyapunov exponent over all steps; at 0 arrays turn chaotic.
     critic : tuple of int
         Widths of the critic's layers.
     critic_rate : float
@@ -111,6 +114,7 @@ class AisPreset:
     loss: Literal["critic", "drifting"] = "critic"
     temperatures: tuple[float, ...] = (0.05, 0.15, 0.4)
     filters: int = 0
+    lyapunov: float = 0.0
     critic: tuple[int, ...] = (512, 256)
     critic_rate: float = 3e-4
     critic_steps: int = 3

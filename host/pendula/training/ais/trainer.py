@@ -16,6 +16,7 @@ from pendula.program import Program
 from pendula.training.ais.array import (
     Parameters,
     Shape,
+    end_states,
     fold,
     measured_end,
     states_after,
@@ -40,6 +41,9 @@ __all__ = ["Figures", "Sampler", "State", "Trainer"]
 _MOMENTUM, _SQUARES = 0.5, 0.9          # of Adam, as usual for critics
 _RATE_CODE = 7                          # largest of the codes that rates are stated in: 4 bits
 _DATA = 4                               # images that a sample is drawn to in drifting, over batch
+_PAIRS = 4                              # samples of a batch for each pair of near first states
+_NEAR_VAL = 0.01                        # standard deviation of first states from near ones
+_LEAST = 0.1                            # squared growth that is told from none
 
 
 class State(NamedTuple):
@@ -183,22 +187,32 @@ class Trainer:
 
     def advance(self, state: State, sampler: Sampler) -> tuple[State, Figures]:
         """Update the critic a few times, then the array once."""
+        update = self._update_alone if sampler is self else self._update
+        state, figures = update(state, sampler, self._data)
+        return state, Figures(*map(float, figures))
+
+    @partial(jax.jit, static_argnums=(0, 2))
+    def _update_alone(self, state: State, sampler: Sampler, data: Array
+                      ) -> tuple[State, tuple[Array, Array]]:
+        """Update as one program, where no device has to be asked."""
+        return self._update(state, sampler, data)
+
+    def _update(self, state: State, sampler: Sampler, data: Array
+                ) -> tuple[State, tuple[Array, Array]]:
         preset = self.preset
-        key = jax.random.fold_in(jax.random.key(self.seed), 1 + int(state.iteration))
+        key = jax.random.fold_in(jax.random.key(self.seed), 1 + state.iteration)
         critic, moments, distance = state.critic, state.critic_optimiser, None
         for turn in range(preset.critic_steps if preset.loss == "critic" else 0):
             draw_key, step_key = jax.random.split(jax.random.fold_in(key, turn))
             ends = sampler.draw(state.latent, draw_key, preset.batch)
-            critic, moments, distance = self._update_critic(critic, moments, ends, self._data,
-                                                             step_key)
+            critic, moments, distance = self._update_critic(critic, moments, ends, data, step_key)
         draw_key = jax.random.fold_in(key, preset.critic_steps)
         states, ends = sampler.trace(state.latent, draw_key, preset.batch)
         data_key = jax.random.fold_in(key, preset.critic_steps + 1)
-        latent, average, optimiser, figures = self._update_array(
-            state[:4], critic, states, ends, self._data, data_key)
-        slope, moved = map(float, figures)
+        latent, average, optimiser, (slope, moved) = self._update_array(
+            state[:4], critic, states, ends, data, data_key)
         return (State(state.iteration + 1, latent, average, optimiser, critic, moments),
-                Figures(moved if distance is None else float(distance), slope))
+                (moved if distance is None else distance, slope))
 
     @partial(jax.jit, static_argnums=(0, 3))
     def draw(self, latent: Latent, key: Array, count: int) -> Array:
@@ -242,15 +256,32 @@ class Trainer:
             ways(images, near, self.preset.temperatures, self._looks))
         return -(way * images).sum(1).mean(), moved
 
+    def _lyapunov(self, parameters: Parameters, key: Array) -> Array:
+        """Return the mean logarithm of how far near first states end from each other, in pixels."""
+        first_key, away_key = jax.random.split(key)
+        pairs = -(-self.preset.batch // _PAIRS)
+        first = self._first(first_key, pairs)
+        away = _NEAR_VAL * jax.random.normal(away_key, first.shape)
+        ends = end_states(self.shape, parameters, jnp.concatenate([first, first + away], axis=1))
+        one, other = jnp.split(self.pixels(jnp.asarray(ends)), 2)
+        growth = ((other - one)**2).sum(1) / (away**2).sum(0)
+        return jnp.log(growth + _LEAST).mean() / 2
+
     @partial(jax.jit, static_argnums=0)
     def _update_array(self, state: tuple[Array, Latent, Latent, Any], critic: Weights,
                       states: Array, measured: Array, data: Array, key: Array
                       ) -> tuple[Latent, Latent, Any, tuple[Array, Array]]:
         iteration, latent, average, optimiser = state
 
+        data_key, pair_key = jax.random.split(key)
+
         def loss(latent: Latent) -> tuple[Array, Array]:
-            ends = jnp.asarray(measured_end(self.shape, self._real(latent), states, measured))
-            return self._loss(self.pixels(ends), critic, data, key)
+            parameters = self._real(latent)
+            ends = jnp.asarray(measured_end(self.shape, parameters, states, measured))
+            lack, moved = self._loss(self.pixels(ends), critic, data, data_key)
+            if self.preset.lyapunov:
+                lack += self.preset.lyapunov * self._lyapunov(parameters, pair_key)
+            return lack, moved
 
         slopes, moved = jax.grad(loss, has_aux=True)(latent)
         updates, optimiser = self._optimisers[0].update(slopes, optimiser)
