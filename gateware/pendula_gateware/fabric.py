@@ -102,8 +102,8 @@ _PREPARE_ICE40 = f"{_IGNORE_COLLISIONS}{_FORGET_CONTENTS}{_KEEP_PRODUCTS}"
 ICE40 = Fabric("ice40", multiplier_bits=16, large_bits=16_000, registers=0, compact=True,
                syntheses=(f"{_PREPARE_ICE40}synth_ice40 -dsp -spram -abc9 -device u",))
 
-GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
-               syntheses=("synth_gowin -family gw1n",))
+GOWIN = Fabric("gowin", multiplier_bits=18, distributed_depth=64, bank_depth=2048, registers=0,
+               compact=True, syntheses=("synth_gowin -family gw1n",))
 
 FABRICS = {fabric.name: fabric for fabric in (GENERIC, ECP5, ICE40, GOWIN)}
 """All fabrics by name."""

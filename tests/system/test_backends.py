@@ -24,7 +24,7 @@ EXACT = {"twin://": tuple(ARRAYS), "verilator://": tuple(ARRAYS),
          "verilator://?fabric=ecp5": ("kuramoto", "narrow", "wide"),
          "verilator://?fold=2": ("ising", "wide"),
          "verilator://?lanes=3&fold=3&buffers=2": ("quartic",),
-         "verilator://?fabric=ecp5&fold=4": ("wide",),
+         "verilator://?fabric=ecp5&fold=4": ("wide",), "verilator://?fabric=gowin": ("quartic",),
          "pysim://": ("kuramoto",), "pysim://?lanes=2": ("quartic",),
          "netlist://ecp5?lanes=2&fold=2&buffers=2": ("ising",),
          "netlist://ice40": ("narrow",)}
