@@ -36,7 +36,7 @@ LARGE_STEPS = 20
 SMALL_GRID = grid(12, 12, 1)
 SMALL = ArraySpec(physics=PHYSICS["quartic"], nodes=SMALL_GRID.nodes, offsets=SMALL_GRID.offsets,
                   segments=20, state_bits=16, gain_bits=12, local_code_bits=4)
-"""What fits an iCE40 UltraPlus: eight multipliers suffice."""
+"""What fits an iCE40 UltraPlus and a GW1NR-9C: eight multipliers suffice."""
 SMALL_STEPS = 100
 
 
@@ -51,7 +51,7 @@ class Build:
 
 BUILDS = {
     "icebreaker": Build("quartic 12x12", 1),
-    "tang-nano-9k": Build("digits", 1),
+    "tang-nano-9k": Build("quartic 12x12", 1),
     "ulx3s-12f": Build("digits", 2),
     "ulx3s-25f": Build("kuramoto 28x28x2, 1 segment", 3),
     "ulx3s-45f": Build("digits", 4),
