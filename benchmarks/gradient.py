@@ -2,8 +2,9 @@
 
     python benchmarks/gradient.py [--json docs/figures/ais-gradient.json]
 
-An AIS-like array: 28x28 pixels, one hidden node each, 20 steps in 4 segments, 64 samples. Two
-threads where there are two cores; `taskset -c 0` for one.
+An AIS-like array: 28x28 pixels, one hidden node each, 20 steps in 4 segments, 64 samples; and 256
+samples, all at once beside a tile at a time. Two threads where there are two cores; `taskset -c 0`
+for one.
 """
 
 import argparse
@@ -18,11 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from pendula.contract import PHYSICS, ArraySpec, cells
-from pendula.training.ais import functions
+from pendula.training.ais import array, functions
 from pendula.training.ais.array import Parameters, Shape, end_states, fold, states_after
 from pendula.training.ais.presets import links
 
-SIDE, SEGMENTS, STEPS, BATCH, REPEATS = 28, 4, 5, 64, 7
+SIDE, SEGMENTS, STEPS, BATCH, LARGE, REPEATS = 28, 4, 5, 64, 256, 7
 
 
 def timed(function: Callable, *arguments: object) -> float:
@@ -49,8 +50,13 @@ def measure(degree: int) -> dict[str, float]:
     given = Parameters(normal(SEGMENTS, degree, graph.nodes), normal(SEGMENTS, 3, graph.nodes))
     first = jnp.asarray(rng.uniform(-1, 1, (graph.nodes, BATCH)), jnp.float32)
 
-    def loss(run: Callable, parameters: Parameters) -> jax.Array:
+    many = jnp.asarray(rng.uniform(-1, 1, (graph.nodes, LARGE)), jnp.float32)
+
+    def loss(run: Callable, parameters: Parameters, first: jax.Array = first) -> jax.Array:
         return (fold(run(shape, parameters, first))**2).mean()
+
+    def large() -> float:
+        return timed(jax.grad(lambda p: loss(end_states, p, many)), given)
 
     def plain(shape: Shape, parameters: Parameters, first: jax.Array) -> jax.Array:
         return states_after(shape, parameters, first)[0]
@@ -59,7 +65,16 @@ def measure(degree: int) -> dict[str, float]:
             "forward_s": timed(lambda p: loss(end_states, p), given),
             "adjoint_s": timed(jax.grad(lambda p: loss(end_states, p)), given),
             "autodiff_s": timed(jax.grad(lambda p: loss(plain, p)), given),
-            **trigonometry(first)}
+            "tiles_s": large(), "untiled_s": untiled(large), **trigonometry(first)}
+
+
+def untiled(measured: Callable[[], float]) -> float:
+    """Return what a function measures where all samples of a batch run together."""
+    tile, array._TILE = array._TILE, LARGE
+    try:
+        return measured()
+    finally:
+        array._TILE = tile
 
 
 def trigonometry(first: jax.Array) -> dict[str, float]:
@@ -88,7 +103,8 @@ def main() -> None:
             if name.endswith("_s"):
                 print(f"  {name[:-2]:14} {1e3 * seconds:8.1f} ms")
         print(f"  autodiff / adjoint {row['autodiff_s'] / row['adjoint_s']:.1f}, "
-              f"adjoint / forward {row['adjoint_s'] / row['forward_s']:.1f}")
+              f"adjoint / forward {row['adjoint_s'] / row['forward_s']:.1f}, "
+              f"untiled / tiles {row['untiled_s'] / row['tiles_s']:.1f}")
     if arguments.json:
         load = os.getloadavg()[0]
         arguments.json.write_text(json.dumps(
