@@ -28,6 +28,9 @@ class Fabric:
         Whether couplings are added up from recoded digits in look-up tables, so that the DSP blocks
         are left to the gains; otherwise they are plain products, added up in one cycle, which
         simulators run fastest.
+    word_bits : int
+        Bits of a word of what simulates: a neighbour's functions are packed into the words that
+        hold their sums, and plain products are those of all at once. 0 never packs.
     multiplier_bits : int
         Bits of a signed factor of a hardware multiplier; wider products are split. 0 never splits.
     distributed_depth : int
@@ -55,6 +58,7 @@ class Fabric:
 
     name: str
     recoded: bool = True
+    word_bits: int = 0
     multiplier_bits: int = 0
     distributed_depth: int = 0
     bank_depth: int = 0
@@ -80,7 +84,7 @@ class Fabric:
         return UNCHECKED | style
 
 
-GENERIC = Fabric("generic", recoded=False, registers=0)
+GENERIC = Fabric("generic", recoded=False, word_bits=32, registers=0)
 """Nothing is known: simulators."""
 
 # ABC9 of Yosys 0.70 gives up some designs without a word: ABC maps their look-up tables.

@@ -17,6 +17,7 @@ from pendula_gateware.array.shapes import (
     interval_shape,
     neighbours_shape,
     own_shape,
+    packs_edges,
     phase_shape,
     shared_shape,
     weights_shape,
@@ -24,6 +25,7 @@ from pendula_gateware.array.shapes import (
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.numeric.delay import delayed, registered
 from pendula_gateware.numeric.multiply import multiplied, product_latency
+from pendula_gateware.numeric.packing import unpacked
 
 __all__ = ["FAN_IN", "Digit", "Drift", "LocalTerms", "NeighbourSum", "adder_tree", "choose",
            "recode", "tree_latency"]
@@ -120,7 +122,7 @@ class NeighbourSum(ArrayPart):
         Cycle of the node, counted up from 0; the two inputs below stay meanwhile.
     codes : :py:`In(codes_shape(spec))`
         Coupling codes w.
-    v : :py:`In(neighbours_shape(spec))`
+    v : :py:`In(neighbours_shape(spec, fabric))`
         Functions of the neighbours.
     o : :py:`Out(ArrayLayout(partial, rank))`
         ``sum_k w_k * v_kr`` for each rank r.
@@ -128,7 +130,8 @@ class NeighbourSum(ArrayPart):
     Notes
     -----
     Latency `latency` from cycle 0 of a node, throughput 1 node in `fold` cycles. There are
-    ``ceil(K / fold)`` products a rank, or multiples by each digit: each serves `fold` neighbours.
+    ``ceil(K / fold)`` products a rank, or of all ranks where v is packed, or multiples by each
+    digit: each serves `fold` neighbours.
     """
 
     phase: Signal
@@ -138,10 +141,11 @@ class NeighbourSum(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._recoded, self._fold = fabric.recoded, fabric.fold
+        self._packed = packs_edges(spec, fabric)
         partial = accumulator_shape(spec, "partial")
         super().__init__({
             "phase": In(phase_shape(fabric.fold)), "codes": In(codes_shape(spec)),
-            "v": In(neighbours_shape(spec)),
+            "v": In(neighbours_shape(spec, fabric)),
             "o": Out(data.ArrayLayout(partial, spec.physics.rank)),
         }, spec=spec)
 
@@ -179,6 +183,14 @@ class NeighbourSum(ArrayPart):
         return [registered(m, sum(code * value for code, value in zip(codes, values, strict=True)))
                 for values in v]
 
+    def _sum_packed(self, m: Module, codes: list[Value], words: list[Value]) -> list[Value]:
+        """Return the sums of products, by rank, from one sum of words that never grows."""
+        total: Value = C(0, 1)
+        for code, word in zip(codes, words, strict=True):
+            product = code * word
+            total = (total + product.as_unsigned())[:len(product)]
+        return unpacked(registered(m, total), len(self.o[0]), self._spec.physics.rank)
+
     def _sum_digits(self, m: Module, codes: list[Value], v: list[list[Value]]) -> list[Value]:
         """Return the sums of multiples by the digits of the codes, digit by digit, by rank."""
         places = range(digit_count(self._spec.code_bits))
@@ -207,9 +219,13 @@ class NeighbourSum(ArrayPart):
         m = Module()
         neighbours = range(len(self._spec.offsets))
         codes = self._take_turns(m, [self.codes[k] for k in neighbours])
-        v = [self._take_turns(m, [self.v[k][rank] for k in neighbours])
-             for rank in range(self._spec.physics.rank)]
-        sums = (self._sum_digits if self._recoded else self._sum_products)(m, codes, v)
+        if self._packed:
+            words = self._take_turns(m, [self.v[k] for k in neighbours])
+            sums = self._sum_packed(m, codes, words)
+        else:
+            v = [self._take_turns(m, [self.v[k][rank] for k in neighbours])
+                 for rank in range(self._spec.physics.rank)]
+            sums = (self._sum_digits if self._recoded else self._sum_products)(m, codes, v)
         m.d.comb += [self.o[rank].eq(self._add_turns(m, total)) for rank, total in enumerate(sums)]
         return m
 
@@ -300,7 +316,7 @@ class Drift(ArrayPart):
         Cycle of the node, counted up from 0; codes and neighbours stay meanwhile.
     codes : :py:`In(codes_shape(spec))`
         Coupling codes.
-    v : :py:`In(neighbours_shape(spec))`
+    v : :py:`In(neighbours_shape(spec, fabric))`
         Functions of the neighbours.
     shared : :py:`In(shared_shape(spec))`
         Weights and gains of the node, `wait` cycles after its codes.
@@ -328,7 +344,7 @@ class Drift(ArrayPart):
         self._local = LocalTerms(spec=spec, fabric=fabric)
         super().__init__({
             "phase": In(phase_shape(fabric.fold)), "codes": In(codes_shape(spec)),
-            "v": In(neighbours_shape(spec)),
+            "v": In(neighbours_shape(spec, fabric)),
             "shared": In(shared_shape(spec)), "own": In(own_shape(spec)),
             "o": Out(accumulator_shape(spec, "drift")),
         }, spec=spec)

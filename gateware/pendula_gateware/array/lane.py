@@ -1,5 +1,7 @@
 """One lane: the state of one sample, streamed through a delay line with K taps."""
 
+from typing import Any
+
 from amaranth import *
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -10,10 +12,12 @@ from pendula_gateware.array.drift import Drift
 from pendula_gateware.array.integrator import Integrator
 from pendula_gateware.array.part import ArrayPart
 from pendula_gateware.array.shapes import (
+    accumulator_shape,
     codes_shape,
     edge_shape,
     neighbours_shape,
     own_shape,
+    packs_edges,
     phase_shape,
     result_shape,
     shared_shape,
@@ -27,6 +31,7 @@ from pendula_gateware.interfaces import MemoryBus, MemoryBusInterface, RegisterV
 from pendula_gateware.noise.seeder import StateLayout
 from pendula_gateware.noise.source import NoiseSource
 from pendula_gateware.numeric.delay import DelayLine, delayed, paced
+from pendula_gateware.numeric.packing import packed
 
 __all__ = ["Lane", "StateReader", "TapLine"]
 
@@ -47,7 +52,7 @@ class TapLine(ArrayPart):
         Last of the `fold` cycles of a node; without `fold` there are no others.
     i : :py:`In(ArrayLayout(edge, rank))`
         Functions v of one node in `fold` cycles, in node order.
-    o : :py:`Out(ArrayLayout(ArrayLayout(edge, rank), K))`
+    o : :py:`Out(neighbours_shape(spec, fabric))`
         Functions of the K neighbours of the node that entered `latency` cycles ago. Where an edge
         leaves the line it shows another step's node; its code is zero.
 
@@ -63,7 +68,7 @@ class TapLine(ArrayPart):
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._fabric = fabric
         super().__init__({"step": In(1), "i": In(edge_shape(spec)),
-                          "o": Out(neighbours_shape(spec))}, spec=spec)
+                          "o": Out(neighbours_shape(spec, fabric))}, spec=spec)
 
     @property
     def _ahead(self) -> int:
@@ -75,12 +80,21 @@ class TapLine(ArrayPart):
         """Cycles from a node's entry to the centre."""
         return self._fabric.fold * self._ahead
 
+    @property
+    def _entry(self) -> Any:
+        """What enters the line: the input, packed where that is its shape."""
+        if not packs_edges(self._spec, self._fabric):
+            return self.i
+        return packed([*self.i], accumulator_shape(self._spec, "partial").width)
+
     def elaborate(self, platform):
         m = Module()
-        value, age = self.i, 0
+        shape = self.o.shape().elem_shape
+        value, age = Signal(shape), 0
+        m.d.comb += value.eq(self._entry)
         for k, offset in reversed(list(enumerate(self._spec.offsets))):
             if gap := self._ahead - offset - age:
-                line = DelayLine(shape=self.i.shape(), depth=gap, fabric=self._fabric)
+                line = DelayLine(shape=shape, depth=gap, fabric=self._fabric)
                 m.submodules[f"gap_{k}"] = paced(line, self.step, self._fabric.fold)
                 m.d.comb += line.i.eq(value)
                 value, age = line.o, age + gap

@@ -6,11 +6,12 @@ from amaranth.lib import data
 from pendula.contract.memory import Memory, memory_layouts
 from pendula.contract.numbers import Interval
 from pendula.contract.spec import ArraySpec
+from pendula_gateware.fabric import Fabric
 from pendula_gateware.interfaces import row_shape
 
 __all__ = ["accumulator_shape", "codes_shape", "edge_shape", "interval_shape", "memory_shape",
-           "neighbours_shape", "own_shape", "phase_shape", "result_shape", "shared_shape",
-           "state_shape", "token_shape", "update_shape", "weights_shape"]
+           "neighbours_shape", "own_shape", "packs_edges", "phase_shape", "result_shape",
+           "shared_shape", "state_shape", "token_shape", "update_shape", "weights_shape"]
 
 
 def interval_shape(interval: Interval) -> Shape:
@@ -63,9 +64,21 @@ def edge_shape(spec: ArraySpec) -> data.ArrayLayout:
     return data.ArrayLayout(signed(spec.edge_bits), spec.physics.rank)
 
 
-def neighbours_shape(spec: ArraySpec) -> data.ArrayLayout:
-    """Return the shape of the functions v of the neighbours of a node."""
-    return data.ArrayLayout(edge_shape(spec), len(spec.offsets))
+def packs_edges(spec: ArraySpec, fabric: Fabric) -> bool:
+    """Return whether the functions v of a neighbour are one number, packed with room for sums."""
+    return fabric.word_bits > 0 and not fabric.recoded and spec.physics.rank > 1
+
+
+def neighbours_shape(spec: ArraySpec, fabric: Fabric) -> data.ArrayLayout:
+    """Return the shape of the functions v of the neighbours of a node.
+
+    A packed number is as wide as makes its product with a code fill words.
+    """
+    if not packs_edges(spec, fabric):
+        return data.ArrayLayout(edge_shape(spec), len(spec.offsets))
+    sums_bits = spec.physics.rank * accumulator_shape(spec, "partial").width
+    words = -(-sums_bits // fabric.word_bits)
+    return data.ArrayLayout(signed(words * fabric.word_bits - spec.code_bits), len(spec.offsets))
 
 
 def weights_shape(spec: ArraySpec) -> data.ArrayLayout:

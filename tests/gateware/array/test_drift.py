@@ -1,6 +1,7 @@
 """Couplings, local terms and their sum equal their models, at their latency and throughput."""
 
 from dataclasses import replace
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -16,7 +17,9 @@ from pendula_gateware.array.drift import (
     NeighbourSum,
     tree_latency,
 )
-from pendula_gateware.fabric import ECP5, GENERIC
+from pendula_gateware.array.shapes import accumulator_shape, packs_edges
+from pendula_gateware.fabric import ECP5, GENERIC, Fabric
+from pendula_gateware.numeric.packing import packed
 from streams import simulate
 
 SPECS = [ArraySpec(physics=physics, nodes=40, offsets=tuple(range(1, degree + 1)), table_bits=4)
@@ -72,6 +75,13 @@ def stream_through(component: Any, nodes: list[dict[str, Any]], late: frozenset[
     return outputs
 
 
+def as_neighbours(spec: ArraySpec, fabric: Fabric, v: list[list[int]]) -> list[Any]:
+    """Return functions of neighbours as a lane of this fabric sees them."""
+    if not packs_edges(spec, fabric):
+        return v
+    return [packed(values, accumulator_shape(spec, "partial").width) for values in v]
+
+
 def draw_node(spec: ArraySpec, rng: Random) -> dict[str, Any]:
     """Draw all that the drift of one node depends on."""
     physics, degree, terms = spec.physics, len(spec.offsets), len(spec.physics.basis)
@@ -95,7 +105,8 @@ def test_neighbour_sum(spec, fabric):
               "v": [picks(rng, spec.edge, spec.physics.rank) for _ in spec.offsets]}
              for _ in range(NODES)]
     component = NeighbourSum(spec=spec, fabric=fabric)
-    assert stream_through(component, nodes, fold=fabric.fold) == [
+    seen = [node | {"v": as_neighbours(spec, fabric, node["v"])} for node in nodes]
+    assert stream_through(component, seen, fold=fabric.fold) == [
         component.model(node["codes"], node["v"]) for node in nodes]
 
 
@@ -118,7 +129,8 @@ def test_drift(spec, fabric):
     drawn = [draw_node(spec, rng) for _ in range(NODES)]
     component = Drift(spec=spec, fabric=fabric)
     outputs = stream_through(component, [
-        {"codes": node["codes"], "v": node["v"], "own": {"x": node["x"], "row": node["row"]},
+        {"codes": node["codes"], "v": as_neighbours(spec, fabric, node["v"]),
+         "own": {"x": node["x"], "row": node["row"]},
          "shared": {"weights": node["weights"], "coupling_gain": node["coupling_gain"]}}
         for node in drawn], frozenset({"own", "shared"}), component.wait, fabric.fold)
     assert outputs == [component.model(**node) for node in drawn]
@@ -149,23 +161,25 @@ def test_other_widths_of_codes(code_bits, fabric):
 @pytest.mark.parametrize(("degree", "fold", "products"), [
     (24, 1, 24), (24, 2, 12), (24, 7, 4), (24, 24, 1), (5, 4, 2), (1, 1, 1)])
 def test_products_are_shared(degree, fold, products):
-    """By as many multiplications in the sum's own module."""
-    spec = next(spec for spec in SPECS if len(spec.offsets) == degree)
-    component = NeighbourSum(spec=spec, fabric=replace(GENERIC, fold=fold))
-    assert component.products == products
-    text = rtlil.convert(component, emit_src=False)
-    assert text.count("cell $mul ") == products * spec.physics.rank
+    """By as many multiplications in the sum's own module, whatever the rank."""
+    for spec in (spec for spec in SPECS if len(spec.offsets) == degree):
+        component = NeighbourSum(spec=spec, fabric=replace(GENERIC, fold=fold))
+        assert component.products == products
+        text = rtlil.convert(component, emit_src=False)
+        assert text.count("cell $mul ") == products
 
 
 @pytest.mark.parametrize("fabric", FABRICS, ids=FABRIC_IDS)
-def test_extreme_sum_fits(fabric):
-    spec = SPECS[3]
-    for sign in (1, -1):
+@pytest.mark.parametrize("spec", SPECS[3::4], ids=IDS[3::4])
+def test_extreme_sum_fits(fabric, spec):
+    """Of each rank on its own."""
+    limits = spec.accumulators["partial"]
+    for signs in product((1, -1), repeat=spec.physics.rank):
         component = NeighbourSum(spec=spec, fabric=fabric)
-        extreme = {"codes": [spec.code.hi] * 24, "v": [[sign * spec.edge.hi] * 2] * 24}
+        v = [[sign * spec.edge.hi for sign in signs]] * 24
+        extreme = {"codes": [spec.code.hi] * 24, "v": as_neighbours(spec, fabric, v)}
         [sums] = stream_through(component, [extreme], fold=fabric.fold)
-        limits = spec.accumulators["partial"]
-        assert sums == [limits.hi if sign > 0 else limits.lo] * 2
+        assert sums == [limits.hi if sign > 0 else limits.lo for sign in signs]
 
 
 @pytest.mark.parametrize("terms", [1, 2, 4, 5, 16, 17, 24, 64, 65])
