@@ -32,7 +32,7 @@ from pendula.training.thermal_training import first_patterns, learn_thermal, the
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
 SIDE, VISIBLE, HIDDEN, DIGITS = 28, 784, 512, 3
-TRAJECTORIES, FEW, ON_DEVICE, COLUMNS = 256, 64, 128, 12
+TRAJECTORIES, FEW, ON_DEVICE, COLUMNS = 256, 64, 512, 12
 CYCLES, SEED = 100, 1
 
 ROUNDINGS: dict[str, dict[str, Any]] = {
@@ -62,24 +62,31 @@ def likeness(visible: npt.NDArray[np.floating], images: FloatArray) -> FloatArra
     return states @ images.T / VISIBLE / states.std(axis=1, keepdims=True)
 
 
+def half_interval(values: FloatArray) -> float:
+    """Return half of the 95 % interval of a mean."""
+    return float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
+
+
 def judge(couplings: Couplings, start: npt.NDArray[np.floating], end: npt.NDArray[np.floating],
           visible: npt.NDArray[np.bool_], images: FloatArray, constants: Thermodynamics
           ) -> dict[str, Any]:
-    """Return heat (mean and half of its 95 % interval), coverage of the classes and diversity."""
+    """Return heat and likeness with half of their 95 % intervals, coverage and diversity."""
     found = likeness(end[:, visible], images)
     classes = found.argmax(axis=1)
     given = heat(couplings, start, end, constants.temperature_val)
+    like = found.max(axis=1)
     within = []
     for digit in range(DIGITS):
         members = end[classes == digit][:, visible]
         pairs = np.atleast_2d(np.corrcoef(members))[np.triu_indices(len(members), 1)]
         within.append(round(float(pairs.mean()), 3) if len(pairs) else None)
     return {"trajectories": len(end), "heat_kT": round(float(given.mean()), 1),
-            "heat_half_interval": round(float(1.96 * given.std(ddof=1) / np.sqrt(len(given))), 1),
+            "heat_half_interval": round(half_interval(given), 1),
             "class_shares": np.round(np.bincount(classes, minlength=DIGITS) / len(end),
                                      3).tolist(),
-            "likeness": round(float(found.max(axis=1).mean()), 3),
-            "recognised": round(float((found.max(axis=1) > 0.5).mean()), 3),
+            "likeness": round(float(like.mean()), 3),
+            "likeness_half_interval": round(half_interval(like), 3),
+            "recognised": round(float((like > 0.5).mean()), 3),
             "correlation_within_class": within}
 
 
@@ -143,9 +150,10 @@ def sparse(folder: Path) -> dict[str, Any]:
         print(text, figures[text], flush=True)
     program = rounded(**ROUNDINGS["4 bits, nearest, half the largest"])
     held = couplings_of(program, constants)
-    for url in ("twin://", "float://"):
+    real = "float://?parameters=real"
+    for url, bonds in {"twin://": held, "float://": held, real: couplings}.items():
         start, end = on_device(program, url, ON_DEVICE, constants.steps)
-        figures[url] = judge(held, start, end, visible, images, constants)
+        figures[url] = judge(bonds, start, end, visible, images, constants)
         figures[url]["largest_state"] = round(float(np.abs(end).max()), 3)
         if url == "twin://":
             keep_picture("whitelam-sparse", end[:, visible])
