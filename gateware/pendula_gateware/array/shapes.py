@@ -76,8 +76,9 @@ def neighbours_shape(spec: ArraySpec, fabric: Fabric) -> data.ArrayLayout:
     """
     if not packs_edges(spec, fabric):
         return data.ArrayLayout(edge_shape(spec), len(spec.offsets))
-    sums_bits = spec.physics.rank * accumulator_shape(spec, "partial").width
-    words = -(-sums_bits // fabric.word_bits)
+    partial = accumulator_shape(spec, "partial").width
+    highest = max(partial, spec.edge_bits + spec.code_bits)     # of the sum, or of one product
+    words = -(-(partial * (spec.physics.rank - 1) + highest) // fabric.word_bits)
     return data.ArrayLayout(signed(words * fabric.word_bits - spec.code_bits), len(spec.offsets))
 
 

@@ -158,6 +158,22 @@ def test_other_widths_of_codes(code_bits, fabric):
         component.model(node["codes"], node["v"]) for node in nodes]
 
 
+@pytest.mark.parametrize("fabric", [GENERIC, ECP5], ids=lambda fabric: fabric.name)
+@pytest.mark.parametrize(("edge_bits", "code_bits", "degree"), [
+    (9, 8, 1), (12, 2, 1), (12, 2, 16), (12, 8, 40), (4, 4, 3)])
+def test_widths_of_packed_functions(edge_bits, code_bits, degree, fabric):
+    """Sums of 16 bits, and more; one product may need more than their sum."""
+    rng = Random(7)
+    spec = ArraySpec(physics=PHYSICS["kuramoto"], nodes=99, offsets=tuple(range(1, degree + 1)),
+                     code_bits=code_bits, edge_bits=edge_bits)
+    drawn = [(picks(rng, spec.code, degree), [picks(rng, spec.edge, 2) for _ in spec.offsets])
+             for _ in range(NODES)]
+    component = NeighbourSum(spec=spec, fabric=fabric)
+    assert stream_through(component, [
+        {"codes": codes, "v": as_neighbours(spec, fabric, v)} for codes, v in drawn]) == [
+        component.model(codes, v) for codes, v in drawn]
+
+
 @pytest.mark.parametrize(("degree", "fold", "products"), [
     (24, 1, 24), (24, 2, 12), (24, 7, 4), (24, 24, 1), (5, 4, 2), (1, 1, 1)])
 def test_products_are_shared(degree, fold, products):
