@@ -28,18 +28,24 @@ class Apart(wiring.Component):
         return m
 
 
-def test_all_triples():
+def check(numbers):
+    """Take numbers apart, and compare with the values that each came of."""
     component = Apart()
 
     async def run(ctx):
-        for values in product(range(-4, 4), repeat=COUNT):
-            ctx.set(component.i, packed(values, BITS))
-            assert [*ctx.get(component.o)] == [*values]
+        for number, values in numbers:
+            ctx.set(component.i, number)
+            assert [*ctx.get(component.o)] == values
 
     simulate(component, run)
 
 
-def test_arithmetic_is_that_of_the_values():
-    left, right = [-3, 7, -1], [2, -8, 0]
-    assert packed(left, 8) + 5 * packed(right, 8) == packed(
-        [a + 5 * b for a, b in zip(left, right, strict=True)], 8)
+def test_all_triples():
+    check((packed(values, BITS), [*values]) for values in product(range(-4, 4), repeat=COUNT))
+
+
+def test_sums_and_products_are_those_of_the_values():
+    small = [*product((-1, 0, 1), repeat=COUNT)]
+    check((packed(left, BITS) + factor * packed(right, BITS),
+           [a + factor * b for a, b in zip(left, right, strict=True)])
+          for left, right, factor in product(small, small, (-2, -1, 2)))
