@@ -4,7 +4,8 @@ and buffered."""
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "LARGE", "UNCHECKED", "Fabric"]
+__all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "LARGE", "LEAST_SHARED", "UNCHECKED",
+           "Fabric"]
 
 
 UNCHECKED: dict[str, Any] = {"no_rw_check": 1}
@@ -87,11 +88,20 @@ class Fabric:
 GENERIC = Fabric("generic", recoded=False, word_bits=32, registers=0)
 """Nothing is known: simulators."""
 
+LEAST_SHARED = 8
+"""Flip-flops that share an enable or a reset of an ECP5: fewer take it as logic. Those of a slice
+have both in common, so that few find room near what they are wired to once a die is nearly full."""
+_SHARED_CONTROLS = (
+    "synth_ecp5 -run begin:map_ffs; opt_clean; "
+    f"dfflegalize -mince {LEAST_SHARED} -minsrst {LEAST_SHARED} -cell $_DFF_?_ 01 "
+    "-cell $_DFF_?P?_ r -cell $_SDFF_?P?_ r -cell $_DFFE_??_ 01 -cell $_DFFE_?P??_ r "
+    "-cell $_SDFFE_?P??_ r -cell $_DLATCH_?_ x; ")
 # ABC9 of Yosys 0.70 gives up some designs without a word: ABC maps their look-up tables.
-_ABC_ECP5 = ("synth_ecp5 -run begin:map_luts; techmap -map +/lattice/latches_map.v; "
-             "abc -dress -lut 4; clean; synth_ecp5 -run map_cells:")
+_ABC_ECP5 = (f"{_SHARED_CONTROLS}synth_ecp5 -run map_ffs:map_luts; "
+             "techmap -map +/lattice/latches_map.v; abc -dress -lut 4; clean; "
+             "synth_ecp5 -run map_cells:")
 ECP5 = Fabric("ecp5", multiplier_bits=18, distributed_depth=64, bank_depth=2048,
-              syntheses=("synth_ecp5 -abc9", _ABC_ECP5))
+              syntheses=(f"{_SHARED_CONTROLS}synth_ecp5 -abc9 -run map_ffs:", _ABC_ECP5))
 
 # Yosys 0.70 packs a register between two multipliers into both, and drops copies of the sign bit of
 # a registered product: both leave wires without a driver. It packs no register behind a kept wire.

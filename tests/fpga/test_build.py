@@ -1,6 +1,7 @@
 """The real tools: bitstreams of every family, and of the whole device on a small ECP5."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from pendula import cli, modelfile
 from pendula.program import random_program
 from pendula_boards.build import synthesise
 from pendula_boards.catalogue import BOARDS, find_board
-from pendula_boards.flow import Plan
+from pendula_boards.design import Design
+from pendula_boards.flow import NETLIST, Plan
 from pendula_boards.placement import read_placement
 from pendula_boards.pll import MHZ
 from pendula_boards.tools import run_steps
 from pendula_boards.top import BoardTop
+from pendula_gateware.fabric import LEAST_SHARED
 from pendula_gateware.interfaces import ByteStream
 
 pytestmark = pytest.mark.slow
@@ -79,6 +82,16 @@ def test_capacities_of_all_other_parts_are_the_placers(tmp_path):
     for folder, usage in synthesise(plans).items():
         assert {kind: available for kind, (_, available) in usage.items()} == (
             find_board(folder.name).part.capacity)
+
+
+def test_enables_and_resets_of_an_ecp5_are_shared(tmp_path):
+    synthesise({tmp_path: Design.of(find_board("ulx3s-25f"), SMALL, lanes=1).plan()})
+    cells = json.loads((tmp_path / NETLIST).read_text())["modules"]["top"]["cells"].values()
+    for control in ("CE", "LSR"):
+        shared = Counter(net for cell in cells if cell["type"] == "TRELLIS_FF"
+                         for net in cell["connections"].get(control, ()) if isinstance(net, int))
+        alone = sum(count for count in shared.values() if count < LEAST_SHARED)
+        assert alone <= 1       # what shared a reset with it was merged with others afterwards
 
 
 @pytest.mark.parametrize(("board", "clock_mhz", "head"), [
