@@ -9,7 +9,7 @@ import pytest
 
 from pendula.training.ais.array import states_after
 from pendula.training.ais.codes import bounded, quantised, real
-from pendula.training.ais.presets import AIS_PRESETS
+from pendula.training.ais.presets import AIS_PRESETS, LOOSE_GROWTH
 from pendula.training.ais.trainer import Trainer
 from pendula.training.data import Images
 
@@ -62,7 +62,7 @@ def test_an_array_that_does_nothing_keeps_near_states_as_near_as_they_were(image
     """Half of its nodes are pixels, and those hold half of a change."""
     trainer = Trainer(replace(TINY, batch=400), images, 0)
     still = jax.tree.map(jnp.zeros_like, trainer._real(trainer.first_state().latent))
-    grown = trainer._lyapunov(still, jax.random.key(0))
+    grown = trainer._lyapunov(trainer.shape, still, jax.random.key(0))
     np.testing.assert_allclose(grown, np.log(0.5 + 0.1) / 2, atol=0.02)
 
 
@@ -74,8 +74,23 @@ def test_a_weight_on_chaos_keeps_it_down(images: Images) -> None:
         state = trainer.first_state()
         for _ in range(trainer.preset.iterations):
             state, _ = trainer.advance(state, trainer)
-        grown[weight] = float(trainer._lyapunov(trainer._real(state.latent), jax.random.key(1)))
+        grown[weight] = float(trainer._lyapunov(trainer.shape, trainer._real(state.latent),
+                                                jax.random.key(1)))
     assert grown[6.0] < grown[0.0] - 0.5
+
+
+def test_gradients_may_grow_further_in_the_last_updates(images: Images) -> None:
+    trainer = Trainer(replace(TINY, iterations=16, loose=1 / 8), images, 0)
+    growths = [trainer._shape_after(jnp.array(update)).growth for update in range(16)]
+    assert growths == [TINY.growth] * 14 + [LOOSE_GROWTH] * 2
+
+
+def test_loose_updates_differ_from_the_others(images: Images) -> None:
+    wild = replace(TINY, loss="drifting", coupling_val=0.5, segments=16, steps=1)
+    tight, loose = (Trainer(replace(wild, loose=share), images, 0) for share in (0.0, 1.0))
+    state = tight.first_state()
+    slopes = [trainer.advance(state, trainer)[1].slope for trainer in (tight, loose)]
+    assert slopes[1] > 2 * slopes[0]
 
 
 @pytest.mark.parametrize(("hidden", "degree"), [(0, 24), (1, 48), (2, 48)])

@@ -9,7 +9,10 @@ from pendula.contract import ArraySpec, OffsetGraph, cells
 from pendula.contract.physics import get_physics
 from pendula.training.data import Images, load_images
 
-__all__ = ["AIS_PRESETS", "AisPreset", "links"]
+__all__ = ["AIS_PRESETS", "LOOSE_GROWTH", "AisPreset", "links"]
+
+LOOSE_GROWTH = 100.0
+"""Largest growth of a sample's gradient in a preset's loose updates."""
 
 # Rows down and columns right to cells that a node listens to, besides the opposite ones. Short
 # links shape strokes, long ones let distant strokes agree within the few steps that there are.
@@ -89,6 +92,9 @@ class AisPreset:
         Weight of the gradient penalty.
     growth : float
         Largest growth of a sample's gradient on its way back through the array.
+    loose : float
+        Share of the updates, at the end, that let gradients grow to :data:`LOOSE_GROWTH`. It needs
+        a calm array; samples between two kinds of image part there.
     average : float
         Share of the past in the running average of the latent codes, which becomes the program.
     """
@@ -120,6 +126,7 @@ class AisPreset:
     critic_steps: int = 3
     penalty: float = 10.0
     growth: float = 3.0
+    loose: float = 0.0
     average: float = 0.99
 
     def load(self, folder: str | os.PathLike[str] | None = None) -> Images:
@@ -149,7 +156,7 @@ AIS_PRESETS = {preset.name: preset for preset in (
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
     _weakly(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
             data="mnist01-12", segments=24, degree=36, iterations=2400, batch=512, filters=16,
-            temperatures=(0.02, 0.05, 0.15, 0.4), lyapunov=4.0),
+            temperatures=(0.02, 0.05, 0.15, 0.4), lyapunov=4.0, loose=1 / 4),
     _drifting(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
               data="mnist", segments=16, iterations=5000, interval=100),
     _weakly(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",

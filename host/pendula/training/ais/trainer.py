@@ -33,7 +33,7 @@ from pendula.training.ais.codes import (
 from pendula.training.ais.critic import Weights, critic_loss, first_weights, judge
 from pendula.training.ais.drifting import Look, pixels, random_filters, ways
 from pendula.training.ais.functions import Response
-from pendula.training.ais.presets import AisPreset
+from pendula.training.ais.presets import LOOSE_GROWTH, AisPreset
 from pendula.training.data import Images
 
 __all__ = ["Figures", "Sampler", "State", "Trainer"]
@@ -188,16 +188,21 @@ class Trainer:
     def advance(self, state: State, sampler: Sampler) -> tuple[State, Figures]:
         """Update the critic a few times, then the array once."""
         update = self._update_alone if sampler is self else self._update
-        state, figures = update(state, sampler, self._data)
+        state, figures = update(state, sampler, self._data, self._shape_after(state.iteration))
         return state, Figures(*map(float, figures))
 
-    @partial(jax.jit, static_argnums=(0, 2))
-    def _update_alone(self, state: State, sampler: Sampler, data: Array
+    def _shape_after(self, updates: Array) -> Shape:
+        """Return the array whose gradients the next update takes."""
+        calm = (1 - self.preset.loose) * self.preset.iterations
+        return self.shape if updates < calm else self.shape._replace(growth=LOOSE_GROWTH)
+
+    @partial(jax.jit, static_argnums=(0, 2, 4))
+    def _update_alone(self, state: State, sampler: Sampler, data: Array, shape: Shape
                       ) -> tuple[State, tuple[Array, Array]]:
         """Update as one program, where no device has to be asked."""
-        return self._update(state, sampler, data)
+        return self._update(state, sampler, data, shape)
 
-    def _update(self, state: State, sampler: Sampler, data: Array
+    def _update(self, state: State, sampler: Sampler, data: Array, shape: Shape
                 ) -> tuple[State, tuple[Array, Array]]:
         preset = self.preset
         key = jax.random.fold_in(jax.random.key(self.seed), 1 + state.iteration)
@@ -210,7 +215,7 @@ class Trainer:
         states, ends = sampler.trace(state.latent, draw_key, preset.batch)
         data_key = jax.random.fold_in(key, preset.critic_steps + 1)
         latent, average, optimiser, (slope, moved) = self._update_array(
-            state[:4], critic, states, ends, data, data_key)
+            state[:4], critic, states, ends, data, data_key, shape)
         return (State(state.iteration + 1, latent, average, optimiser, critic, moments),
                 (moved if distance is None else distance, slope))
 
@@ -256,20 +261,20 @@ class Trainer:
             ways(images, near, self.preset.temperatures, self._looks))
         return -(way * images).sum(1).mean(), moved
 
-    def _lyapunov(self, parameters: Parameters, key: Array) -> Array:
+    def _lyapunov(self, shape: Shape, parameters: Parameters, key: Array) -> Array:
         """Return the mean logarithm of how far near first states end from each other, in pixels."""
         first_key, away_key = jax.random.split(key)
         pairs = -(-self.preset.batch // _PAIRS)
         first = self._first(first_key, pairs)
         away = _NEAR_VAL * jax.random.normal(away_key, first.shape)
-        ends = end_states(self.shape, parameters, jnp.concatenate([first, first + away], axis=1))
+        ends = end_states(shape, parameters, jnp.concatenate([first, first + away], axis=1))
         one, other = jnp.split(self.pixels(jnp.asarray(ends)), 2)
         growth = ((other - one)**2).sum(1) / (away**2).sum(0)
         return jnp.log(growth + _LEAST).mean() / 2
 
-    @partial(jax.jit, static_argnums=0)
+    @partial(jax.jit, static_argnums=(0, 7))
     def _update_array(self, state: tuple[Array, Latent, Latent, Any], critic: Weights,
-                      states: Array, measured: Array, data: Array, key: Array
+                      states: Array, measured: Array, data: Array, key: Array, shape: Shape
                       ) -> tuple[Latent, Latent, Any, tuple[Array, Array]]:
         iteration, latent, average, optimiser = state
 
@@ -277,10 +282,10 @@ class Trainer:
 
         def loss(latent: Latent) -> tuple[Array, Array]:
             parameters = self._real(latent)
-            ends = jnp.asarray(measured_end(self.shape, parameters, states, measured))
+            ends = jnp.asarray(measured_end(shape, parameters, states, measured))
             lack, moved = self._loss(self.pixels(ends), critic, data, data_key)
             if self.preset.lyapunov:
-                lack += self.preset.lyapunov * self._lyapunov(parameters, pair_key)
+                lack += self.preset.lyapunov * self._lyapunov(shape, parameters, pair_key)
             return lack, moved
 
         slopes, moved = jax.grad(loss, has_aux=True)(latent)
