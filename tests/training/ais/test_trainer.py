@@ -85,8 +85,9 @@ def test_gradients_may_grow_further_in_the_last_updates(images: Images) -> None:
     assert growths == [TINY.growth] * 14 + [LOOSE_GROWTH] * 2
 
 
-def test_loose_updates_differ_from_the_others(images: Images) -> None:
-    wild = replace(TINY, loss="drifting", coupling_val=0.5, segments=16, steps=1)
+@pytest.mark.parametrize("weight", [0.0, 1e3], ids=["samples", "pairs"])
+def test_loose_updates_differ_from_the_others(images: Images, weight: float) -> None:
+    wild = replace(TINY, loss="drifting", coupling_val=0.5, segments=16, steps=1, lyapunov=weight)
     tight, loose = (Trainer(replace(wild, loose=share), images, 0) for share in (0.0, 1.0))
     state = tight.first_state()
     slopes = [trainer.advance(state, trainer)[1].slope for trainer in (tight, loose)]
