@@ -100,7 +100,7 @@ class Design:
     @property
     def fabric(self) -> Fabric:
         """What the array is built for, folded and buffered."""
-        return replace(self.board.part.fabric, fold=self.fold, buffers=self.buffers)
+        return replace(self.board.part.fabric.synthesised, fold=self.fold, buffers=self.buffers)
 
     @property
     def clock_hz(self) -> int:

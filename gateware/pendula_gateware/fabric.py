@@ -1,7 +1,7 @@
 """How arrays are built: from what, where multipliers and memories are not all alike; how folded
 and buffered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["ECP5", "FABRICS", "GENERIC", "GOWIN", "ICE40", "LARGE", "LEAST_SHARED", "UNCHECKED",
@@ -55,6 +55,9 @@ class Fabric:
         after another.
     buffers : int
         Programs that an array holds, 1 or 2: while it runs one, the other may be written.
+    names_cells : bool
+        Whether gateware names multipliers of the family, for registers that they have themselves
+        and Yosys does not use. It can be synthesised then, and not be simulated before.
     """
 
     name: str
@@ -69,6 +72,12 @@ class Fabric:
     syntheses: tuple[str, ...] = ()
     fold: int = 1
     buffers: int = 1
+    names_cells: bool = False
+
+    @property
+    def synthesised(self) -> "Fabric":
+        """The same for what is synthesised and not simulated before."""
+        return replace(self, names_cells=self.name == ECP5.name)
 
     def banks(self, rows: int) -> list[int]:
         """Return the rows of the banks of a memory; all but the last are alike."""

@@ -27,9 +27,11 @@ __all__ = ["main", "make_top", "without_reset"]
 
 def make_top(spec: ArraySpec, options: Options, build_id: str) -> Top:
     """Return the gateware of a design."""
+    fabric = FABRICS[options.fabric]
+    fabric = fabric.synthesised if options.netlist else fabric
     return Top(spec=spec, build_id=build_id, lanes=options.lanes,
                jitter=ModelSource() if options.jitter else None,
-               fabric=replace(FABRICS[options.fabric], fold=options.fold, buffers=options.buffers),
+               fabric=replace(fabric, fold=options.fold, buffers=options.buffers),
                sums=default_sums(spec))
 
 

@@ -13,12 +13,15 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pendula.errors import BuildError
+from pendula_gateware.fabric import ECP5
 from pendula_gateware.interfaces import ByteStream
+from pendula_gateware.numeric.multiply import product_latency
 from pendula_gateware.top import Flat
 from pendula_sim import build
 from pendula_sim.compiler import find_compiler
 from pendula_sim.design import Options
 from pendula_sim.verilator import VerilatorEngine
+from products import Product
 
 MODELS = Path(build.__file__).with_name("cells") / "ecp5.v"
 STEPS = 1500
@@ -102,14 +105,14 @@ class Bench(wiring.Component):
             m.d.comb += [self.o.payload.eq(answer), self.busy.eq(~fsm.ongoing("COLLECT"))]
         return m
 
-    def verilate(self, folder: Path) -> None:
+    def verilate(self, folder: Path, *sources: Path) -> None:
         source = folder / "top.v"
         source.write_text(verilog.convert(Flat(self), name="top", emit_src=False))
-        build._verilate([str(source), str(MODELS)], folder, NETLIST)
+        build._verilate([str(source), str(MODELS), *map(str, sources)], folder, NETLIST)
 
-    def run(self, folder: Path, frames: list[Pins]) -> list[list[Pins]]:
+    def run(self, folder: Path, frames: list[Pins], *sources: Path) -> list[list[Pins]]:
         """Return the outputs of all variants after each frame."""
-        self.verilate(folder)
+        self.verilate(folder, *sources)
         build._compile(find_compiler(), folder / "library", NETLIST)
         engine = VerilatorEngine(folder / "library")
         answers = [self._decode(engine.exchange(self._encode(frame), 10_000).output)
@@ -298,6 +301,55 @@ def test_multiplier(tmp_path):
         assert vector(answer[0], "P", 36) == product % (1 << 36), frame
 
 
+REGISTERED = dict.fromkeys(
+    ("REG_INPUTA_CLK", "REG_INPUTB_CLK", "REG_OUTPUT_CLK"), "CLK0")
+CONTROLS = ("CLK0", "CE0", "RST0")
+
+
+@pytest.mark.verilator
+def test_registers_of_the_multiplier(tmp_path):
+    variants = [REGISTERED, REGISTERED | {"REG_PIPELINE_CLK": "CLK0"}]
+    bench = Bench("pendula_MULT18X18D", variants,
+                  MULTIPLIER_INPUTS | dict.fromkeys(CONTROLS, 1), MULTIPLIER_OUTPUTS)
+    rng = Random(4)
+    frames = []
+    for frame in product_frames(rng):
+        frame |= {"CE0": rng.random() < 0.9, "RST0": rng.random() < 0.05}
+        frames += [frame | {"CLK0": 0}, frame | {"CLK0": 1}]
+    answers = bench.run(tmp_path, frames)
+    for variant, behind in enumerate((1, 2)):
+        kept = [0] * behind                     # products of the factors kept, and those behind
+        factors = 0, 0
+        for frame, answer in zip(frames, answers, strict=True):
+            if frame["CLK0"]:
+                if frame["RST0"]:
+                    kept, factors = [0] * behind, (0, 0)
+                elif frame["CE0"]:
+                    kept = [factors[0] * factors[1], *kept[:-1]]
+                    factors = factor(frame, "A"), factor(frame, "B")
+            assert vector(answer[variant], "P", 36) == kept[-1] % (1 << 36), frame
+
+
+@pytest.mark.verilator
+@pytest.mark.parametrize(("a_bits", "b_bits"), [(7, 18), (25, 16), (40, 24)])
+def test_products_of_cells(tmp_path, a_bits, b_bits):
+    product, rng = Product(a_bits, b_bits, ECP5.synthesised), Random(a_bits)
+    text = verilog.convert(product, name="product", emit_src=False)
+    source = tmp_path / "product.v"
+    source.write_text(text.replace("MULT18X18D", "pendula_MULT18X18D"))
+    bench = Bench("product", [{}], {"a": a_bits, "b": b_bits, "clk": 1, "rst": 1},
+                  {"o": a_bits + b_bits})
+    factors = [tuple(rng.choice((-1 << bits - 1, (1 << bits - 1) - 1, -1,
+                                 rng.randrange(-1 << bits - 1, 1 << bits - 1)))
+                     for bits in (a_bits, b_bits)) for _ in range(200)]
+    frames = [{"a": a % (1 << a_bits), "b": b % (1 << b_bits), "clk": clk, "rst": 0}
+              for a, b in factors for clk in (0, 1)]
+    products = [answer[0]["o"] for answer in bench.run(tmp_path, frames, source)[1::2]]
+    before = product_latency(a_bits, b_bits, ECP5) - 1      # seen behind a cycle, not before it
+    assert products[before:] == [
+        a * b % (1 << a_bits + b_bits) for a, b in factors[:len(factors) - before]]
+
+
 # Memory in look-up tables
 
 LUT_RAM_INPUTS = {"DI": 4, "WAD": 4, "RAD": 4, "WCK": 1, "WRE": 1}
@@ -352,7 +404,13 @@ def test_modes_of_the_block_memory_without_a_model_are_refused(tmp_path, paramet
 
 @pytest.mark.verilator
 @pytest.mark.parametrize(("cell", "parameters", "inputs", "message"), [
-    ("pendula_MULT18X18D", {"REG_OUTPUT_CLK": "CLK0"}, MULTIPLIER_INPUTS, "PINNOTFOUND"),
+    ("pendula_MULT18X18D", {"REG_OUTPUT_CLK": "CLK0"}, MULTIPLIER_INPUTS,
+     "MULT18X18D_mode_without_a_model"),
+    ("pendula_MULT18X18D", REGISTERED | {"REG_OUTPUT_CLK": "CLK1"}, MULTIPLIER_INPUTS,
+     "MULT18X18D_mode_without_a_model"),
+    ("pendula_MULT18X18D", REGISTERED | {"REG_INPUTB_CE": "CE1"}, MULTIPLIER_INPUTS,
+     "MULT18X18D_mode_without_a_model"),
+    ("pendula_MULT18X18D", {"REG_INPUTC_CLK": "CLK0"}, MULTIPLIER_INPUTS, "PINNOTFOUND"),
     ("pendula_MULT18X18D", {}, MULTIPLIER_INPUTS | {"SRIA0": 1}, "PINNOTFOUND"),
     ("pendula_TRELLIS_DPR16X4", {"WREMUX": "INV"}, LUT_RAM_INPUTS,
      "TRELLIS_DPR16X4_mode_without_a_model"),

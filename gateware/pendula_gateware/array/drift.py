@@ -274,8 +274,7 @@ class LocalTerms(ArrayPart):
     def _product_latencies(self) -> list[int]:
         bits = {STATE: self._spec.state_bits, ONE: ONE_BITS}
         return [product_latency((self._spec.gain * self._spec.local_code).signed_bits,
-                                bits.get(name, self._spec.basis_bits),
-                                self._fabric.multiplier_bits, self._fabric.registers)
+                                bits.get(name, self._spec.basis_bits), self._fabric)
                 for name in self._spec.physics.basis]
 
     def model(self, x: int, row: dict[str, int], weights) -> int:
@@ -292,8 +291,7 @@ class LocalTerms(ArrayPart):
             value = exact[name] if name in exact else self.own.row[f"h{index}"]
             product = Signal(interval_shape(self._spec.gain * term.code * term.value))
             m.d.comb += product.eq(multiplied(
-                m, self.weights[index], value, self._fabric.multiplier_bits,
-                self._fabric.registers))
+                m, f"product_{index}", self.weights[index], value, self._fabric))
             aligned = product << self._spec.align_bits(term)
             scaled.append(delayed(m, aligned, max(latencies) - latencies[index]))
         m.d.comb += self.o.eq(adder_tree(m, scaled))
@@ -376,7 +374,7 @@ class Drift(ArrayPart):
     def _gain_latency(self) -> int:
         """Cycles from the coupling to its product with the gain."""
         return product_latency(self._spec.gain_bits, self._spec.accumulator_width("coupling"),
-                               self._fabric.multiplier_bits, self._fabric.registers)
+                               self._fabric)
 
     def model(self, x: int, row: dict[str, int], v, codes, weights, coupling_gain: int) -> int:
         """Compute the drift from a node's state, table row, neighbours, codes, weights and gain."""
@@ -397,8 +395,7 @@ class Drift(ArrayPart):
         scaled = Signal(interval_shape(self._spec.gain * self._spec.accumulators["coupling"]))
         m.d.comb += [
             coupling.eq(adder_tree(m, partials)),
-            scaled.eq(multiplied(m, gain, coupling, self._fabric.multiplier_bits,
-                                 self._fabric.registers)),
+            scaled.eq(multiplied(m, "coupling", gain, coupling, self._fabric)),
         ]
         return scaled << self._spec.align_bits(self._spec.coupling_term)
 

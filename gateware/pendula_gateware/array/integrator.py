@@ -19,6 +19,7 @@ from pendula_gateware.array.shapes import (
 from pendula_gateware.fabric import GENERIC, Fabric
 from pendula_gateware.interfaces import RegisterValues
 from pendula_gateware.numeric.delay import delayed
+from pendula_gateware.numeric.multiply import product
 
 __all__ = ["Integrator", "Reducer"]
 
@@ -67,7 +68,7 @@ class Reducer(ArrayPart):
     force: Signal
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
-        self._stages = fabric.registers
+        self._fabric, self._stages = fabric, fabric.registers
         super().__init__({
             "x": In(state_shape(spec)), "drift": In(accumulator_shape(spec, "drift")),
             "bare": In(1), "gain": In(signed(spec.gain_bits)),
@@ -88,16 +89,15 @@ class Reducer(ArrayPart):
     def elaborate(self, platform):
         m = Module()
         spec, f_bits, state = self._spec, self._spec.drift_f_bits, self._spec.state
-        product = Signal(interval_shape(spec.gain * noise.GAUSSIAN))
+        noise_term = Signal(interval_shape(spec.gain * noise.GAUSSIAN))
         total = Signal(accumulator_shape(spec, "total"), reset_less=True)
         half = (1 << f_bits) >> 1
         x, drift, bare = (delayed(m, value, 2 * self._stages)
                           for value in (self.x, self.drift, self.bare))
-        gain, xi = (delayed(m, value, self._stages)
-                    for value in (Mux(self.bare, 0, self.gain), self.xi))
-        m.d.comb += product.eq(delayed(m, gain * xi, self._stages))
+        gain = Mux(self.bare, 0, self.gain).as_signed()
+        m.d.comb += noise_term.eq(product(m, "noise", gain, self.xi, self._fabric, behind=1))
         m.d.sync += total.eq((x << f_bits) + drift + Mux(bare, 0, half)
-                             + (product << spec.align_bits(spec.noise_term)))
+                             + (noise_term << spec.align_bits(spec.noise_term)))
         rounded = total >> f_bits
         m.d.sync += [self.o.eq(rounded), self.saturated.eq(0), self.force.eq(total)]
         if state.overflow is Overflow.SATURATE:

@@ -300,6 +300,8 @@ class Lane(ArrayPart):
         m.submodules.drift, m.submodules.integrator = drift, integrator = (
             self._drift, self._integrator)
         m.submodules.noise = noise = self._noise
+        m.submodules.waiting = waiting = DelayLine(
+            shape=state_shape(self._spec), depth=self.own_latency, fabric=self._fabric)
         wiring.connect(m, wiring.flipped(self.bus), reader.bus)
         m.d.comb += [
             reader.rest.eq(self.rest),
@@ -319,7 +321,8 @@ class Lane(ArrayPart):
                              | delayed(m, self.shared.valid, self.own_latency - noise.latency)),
             integrator.registers.eq(self.registers),
             integrator.update.eq(self.update),
-            integrator.x.eq(delayed(m, reader.own.x, self.own_latency)),
+            waiting.i.eq(reader.own.x),
+            integrator.x.eq(waiting.o),
             integrator.drift.eq(delayed(m, drift.o, self.own_latency - drift.own_latency)),
             integrator.word.eq(noise.word),
             integrator.xi.eq(noise.gaussian),

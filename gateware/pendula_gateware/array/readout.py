@@ -64,7 +64,7 @@ class PixelMapper(ArrayPart):
 
     def __init__(self, *, spec: ArraySpec, fabric: Fabric = GENERIC) -> None:
         self._phase = spec.physics.overflow is Overflow.WRAP
-        self._stages, self._bits = fabric.registers, fabric.multiplier_bits
+        self._fabric, self._stages = fabric, fabric.registers
         super().__init__({"registers": In(RegisterValues), "en": In(1),
                           "x": In(state_shape(spec)), "o": Out(8)}, spec=spec)
 
@@ -72,7 +72,7 @@ class PixelMapper(ArrayPart):
     def latency(self) -> int:
         """Cycles: to multiply, to add where registers abound, to clip."""
         gain_bits = len(self.registers.pixel_gain) + self._phase
-        return product_latency(gain_bits, len(self.x), self._bits, self._stages) + self._stages + 1
+        return product_latency(gain_bits, len(self.x), self._fabric) + self._stages + 1
 
     def model(self, gain: int, offset: int, x: int) -> int:
         """Compute the pixel."""
@@ -86,7 +86,7 @@ class PixelMapper(ArrayPart):
         gain, aligned = (delayed(m, value, self._stages) for value in (gain, aligned))  # far away
         if self._phase:         # folded by its gain, which is narrower than the state
             gain = Mux(self.x < 0, -gain, gain)
-        product = multiplied(m, self.x, gain, self._bits, self._stages, self.en)
+        product = multiplied(m, "pixel", self.x, gain, self._fabric, self.en)
         value = delayed(m, (product + aligned) >> shift, self._stages, self.en)
         with m.If(self.en):
             m.d.sync += self.o.eq(

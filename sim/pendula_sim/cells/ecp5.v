@@ -114,16 +114,48 @@ module pendula_DP16KD_port #(
         else if (enable && !(we && WRITEMODE == "NORMAL")) read <= shown >> shift & ONES;
 endmodule
 
-// Product of 18 bits by 18 bits, signed or not, without registers. C only leads to the ALU. The
-// inputs that SOURCEA and SOURCEB choose do not exist here, so a netlist that has them is refused.
+// Product of 18 bits by 18 bits, signed or not: without registers, or with those before the factors and
+// behind the product, and those between or not. C only leads to the ALU. The inputs that SOURCEA and
+// SOURCEB choose do not exist here, so a netlist that has them is refused.
 module pendula_MULT18X18D(
-    input `PINS18(A), `PINS18(B), `PINS18(C), SIGNEDA, SIGNEDB, SOURCEA, SOURCEB,
+    input `PINS18(A), `PINS18(B), `PINS18(C), SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CE0, RST0,
     output `PINS36(P)
 );
-    wire signed [36:0] a = $signed({SIGNEDA & A17, `PINS18(A)});
-    wire signed [36:0] b = $signed({SIGNEDB & B17, `PINS18(B)});
-    wire signed [36:0] product = a * b;
-    assign {`PINS36(P)} = product[35:0];
+    parameter REG_INPUTA_CLK = "NONE", REG_INPUTA_CE = "CE0", REG_INPUTA_RST = "RST0";
+    parameter REG_INPUTB_CLK = "NONE", REG_INPUTB_CE = "CE0", REG_INPUTB_RST = "RST0";
+    parameter REG_PIPELINE_CLK = "NONE", REG_PIPELINE_CE = "CE0", REG_PIPELINE_RST = "RST0";
+    parameter REG_OUTPUT_CLK = "NONE", REG_OUTPUT_CE = "CE0", REG_OUTPUT_RST = "RST0";
+    localparam REGISTERS = REG_OUTPUT_CLK == "CLK0", PIPELINE = REG_PIPELINE_CLK == "CLK0";
+
+    generate
+        if (REG_INPUTA_CLK != REG_OUTPUT_CLK || REG_INPUTB_CLK != REG_OUTPUT_CLK
+                || (REG_OUTPUT_CLK != "NONE" && REG_OUTPUT_CLK != "CLK0")
+                || (REG_PIPELINE_CLK != "NONE" && REG_PIPELINE_CLK != REG_OUTPUT_CLK)
+                || REG_INPUTA_CE != "CE0" || REG_INPUTB_CE != "CE0"
+                || REG_PIPELINE_CE != "CE0" || REG_OUTPUT_CE != "CE0"
+                || REG_INPUTA_RST != "RST0" || REG_INPUTB_RST != "RST0"
+                || REG_PIPELINE_RST != "RST0" || REG_OUTPUT_RST != "RST0")
+            MULT18X18D_mode_without_a_model refused();
+    endgenerate
+
+    wire signed [18:0] a = $signed({SIGNEDA & A17, `PINS18(A)});
+    wire signed [18:0] b = $signed({SIGNEDB & B17, `PINS18(B)});
+    reg signed [18:0] a_register = 0, b_register = 0;
+    wire signed [37:0] product = REGISTERS ? a_register * b_register : a * b;
+    reg [35:0] between = 0, p_register = 0;
+    always @(posedge CLK0)
+        if (RST0) begin
+            a_register <= 0;
+            b_register <= 0;
+            between <= 0;
+            p_register <= 0;
+        end else if (CE0) begin
+            a_register <= a;
+            b_register <= b;
+            between <= product[35:0];
+            p_register <= PIPELINE ? between : product[35:0];
+        end
+    assign {`PINS36(P)} = REGISTERS ? p_register : product[35:0];
 endmodule
 
 // Memory of 16 words of 4 bits in LUTs.

@@ -1,38 +1,24 @@
 """Split products equal products."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
-from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 
-from pendula_gateware.numeric.multiply import multiplied, product_latency
+from pendula_gateware.fabric import ECP5, GENERIC
+from pendula_gateware.numeric.multiply import product_latency
+from products import Product
 from streams import simulate
-
-
-class Multiplier(wiring.Component):
-    a: Signal
-    b: Signal
-    o: Signal
-
-    def __init__(self, a_bits: int, b_bits: int, bits: int, stages: int) -> None:
-        self._bits, self._stages = bits, stages
-        super().__init__({"a": In(signed(a_bits)), "b": In(signed(b_bits)),
-                          "o": Out(signed(a_bits + b_bits))})
-
-    def elaborate(self, platform):
-        m = Module()
-        m.d.comb += self.o.eq(multiplied(m, self.a, self.b, self._bits, self._stages))
-        return m
 
 
 @pytest.mark.parametrize("stages", [0, 1])
 @pytest.mark.parametrize("bits", [0, 4, 5, 16])
 @pytest.mark.parametrize(("a_bits", "b_bits"), [(3, 3), (4, 9), (5, 5), (17, 6), (16, 24)])
 def test_products(a_bits, b_bits, bits, stages):
-    latency = product_latency(a_bits, b_bits, bits, stages)
-    component, rng = Multiplier(a_bits, b_bits, bits, stages), Random(a_bits)
+    fabric = replace(GENERIC, multiplier_bits=bits, registers=stages)
+    latency = product_latency(a_bits, b_bits, fabric)
+    component, rng = Product(a_bits, b_bits, fabric), Random(a_bits)
 
     def draw(width: int) -> int:
         low, high = -(1 << width - 1), (1 << width - 1) - 1
@@ -52,3 +38,17 @@ def test_products(a_bits, b_bits, bits, stages):
 
     simulate(component, run)
     assert products == [a * b for a, b in factors]
+
+
+@pytest.mark.parametrize(("a_bits", "b_bits", "cells"), [(9, 18, 1), (9, 19, 2), (19, 36, 6)])
+def test_cells_have_the_registers(a_bits, b_bits, cells):
+    text = rtlil.convert(Product(a_bits, b_bits, ECP5.synthesised), emit_src=False)
+    assert text.count("cell \\MULT18X18D") == cells
+    for register in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT"):
+        assert text.count(f'parameter \\REG_{register}_CLK "CLK0"') == cells
+    assert text.count("cell $dff") == (cells > 1)       # of the sum
+
+
+def test_a_constant_needs_no_multiplier():
+    text = rtlil.convert(Product(9, None, ECP5.synthesised), emit_src=False)
+    assert "MULT18X18D" not in text
