@@ -98,13 +98,14 @@ GENERIC = Fabric("generic", recoded=False, word_bits=32, registers=0)
 """Nothing is known: simulators."""
 
 LEAST_SHARED = 8
-"""Flip-flops that share an enable or a reset of an ECP5: fewer take it as logic. Those of a slice
-have both in common, so that few find room near what they are wired to once a die is nearly full."""
+"""Flip-flops that share an enable of an ECP5: fewer take it as logic. Those of a slice have it in
+common, so that few find room near what they are wired to once a die is nearly full."""
+# Flip-flops of a tile share a reset, or have none: with 4 % that have one, no tile is left for them
+# near their wires. So all synchronous resets become logic.
 _SHARED_CONTROLS = (
     "synth_ecp5 -run begin:map_ffs; opt_clean; "
-    f"dfflegalize -mince {LEAST_SHARED} -minsrst {LEAST_SHARED} -cell $_DFF_?_ 01 "
-    "-cell $_DFF_?P?_ r -cell $_SDFF_?P?_ r -cell $_DFFE_??_ 01 -cell $_DFFE_?P??_ r "
-    "-cell $_SDFFE_?P??_ r -cell $_DLATCH_?_ x; ")
+    f"dfflegalize -mince {LEAST_SHARED} -cell $_DFF_?_ 01 -cell $_DFF_?P?_ r "
+    "-cell $_DFFE_??_ 01 -cell $_DFFE_?P??_ r -cell $_DLATCH_?_ x; ")
 # ABC9 of Yosys 0.70 gives up some designs without a word: ABC maps their look-up tables.
 _ABC_ECP5 = (f"{_SHARED_CONTROLS}synth_ecp5 -run map_ffs:map_luts; "
              "techmap -map +/lattice/latches_map.v; abc -dress -lut 4; clean; "
