@@ -4,8 +4,8 @@ Run: python benchmarks/bitstreams.py [--seeds N] [--lanes P] [BOARD ...]
 
 Each board gets the array and the lanes of BUILDS, at its own clock or that of BUILDS, or where that
 is missed at the fastest of its slower ones that is not. The result goes to docs/figures/boards.json
-board by board, bitstreams and reports to build/BOARD. A full 85F takes an hour of one core for each
-seed.
+board by board, bitstreams and reports to build/BOARD. A full 85F takes 35 minutes of one core for
+each seed.
 """
 
 import argparse
