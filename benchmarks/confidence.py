@@ -13,7 +13,7 @@ import numpy as np
 
 import pendula
 from pendula import modelfile
-from pendula.metrics.classifier import CONFIDENT, load_classifier
+from pendula.metrics.classifier import load_classifier
 from pendula.metrics.estimate import share
 from pendula.training.data import load_images
 
@@ -38,7 +38,7 @@ def main() -> None:
         pixels = [device.sample(REQUEST, seed=seed, pixels=True).values / 255 for seed in seeds]
     odds = classifier.probabilities(classifier.features(np.concatenate(pixels)[:arguments.count]))
     named = odds.argmax(axis=1)
-    sure = (odds.max(axis=1) > CONFIDENT) & np.isin(named, classes)
+    sure = classifier.sure(odds, classes)
     found = share(int(sure.sum()), len(sure))
     others = np.bincount(named[~sure], minlength=classifier.classes) / len(sure)
     print(f"sure: {found.value:.4f} ({found.lo:.4f} to {found.hi:.4f}) of {len(sure)}")

@@ -76,6 +76,13 @@ class Classifier:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
+    def sure(self, odds: FloatArray, labels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Return of which images the classifier is sure, shape (n,), from :meth:`probabilities`.
+
+        These are images of one of `labels` with a probability above :data:`CONFIDENT`.
+        """
+        return (odds.max(axis=1) > CONFIDENT) & np.isin(odds.argmax(axis=1), labels)
+
 
 @cache
 def load_classifier(dataset: str) -> Classifier:

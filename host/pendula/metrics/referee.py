@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pendula.errors import DataError
-from pendula.metrics.classifier import CONFIDENT, Classifier
+from pendula.metrics.classifier import Classifier
 from pendula.metrics.energy import energy_distance
 from pendula.metrics.estimate import Estimate, share
 from pendula.metrics.features import compare_features
@@ -111,7 +111,7 @@ class Referee:
         features = self._classifier.features(drawn)
         odds = self._classifier.probabilities(features)
         found = odds.argmax(axis=1)
-        sure = (odds.max(axis=1) > CONFIDENT) & np.isin(found, self._labels)
+        sure = self._classifier.sure(odds, self._labels)
         energy = energy_distance(drawn, self.reference)
         reach = 2.262 * energy.standard_error
         figures = {"confident": share(int(sure.sum()), len(drawn)),
