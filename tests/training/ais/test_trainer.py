@@ -58,6 +58,19 @@ def test_gains_move_by_their_share_of_the_rate(images: Images, share: float) -> 
         np.testing.assert_allclose(part, -TINY.rate * share, rtol=1e-4)
 
 
+@pytest.mark.parametrize("last", [0.0, 0.5])
+def test_the_rate_falls_over_the_second_half(images: Images, last: float) -> None:
+    """Slopes that stay the same move codes by the rate of the moment."""
+    trainer = Trainer(replace(TINY, iterations=8, last_rate=last), images, 0)
+    latent, moments = trainer.first_state().latent, trainer.first_state().optimiser
+    shares = []
+    for _ in range(9):
+        moved, moments = trainer._optimisers[0].update(jax.tree.map(np.ones_like, latent), moments)
+        shares.append(-float(moved.codes.mean()) / TINY.rate)
+    np.testing.assert_allclose(shares, [1] * 5 + [1 - (1 - last) * part / 4
+                                                  for part in range(1, 5)], atol=1e-4)
+
+
 def test_an_array_that_does_nothing_keeps_near_states_as_near_as_they_were(images: Images) -> None:
     """Half of its nodes are pixels, and those hold half of a change."""
     trainer = Trainer(replace(TINY, batch=400), images, 0)

@@ -67,6 +67,8 @@ class AisPreset:
     rate : float
         Learning rate of codes, in codes of 4 bits: codes of other widths move by the same share of
         their range.
+    last_rate : float
+        Learning rate after the last update, over `rate`; it falls in a line over the second half.
     gain_rate : float
         Learning rate of the logarithms of gains, over `rate`.
     rounded : bool
@@ -115,6 +117,7 @@ class AisPreset:
     interval: int = 200
     batch: int = 64
     rate: float = 0.03
+    last_rate: float = 0.05
     gain_rate: float = 1 / 3
     rounded: bool = True
     loss: Literal["critic", "drifting"] = "critic"
@@ -147,7 +150,8 @@ class AisPreset:
 
 _drifting = partial(AisPreset, loss="drifting", batch=128, rate=0.05, steps=1, coupling_val=0.05,
                     critic=())
-_weakly = partial(_drifting, batch=256, rate=0.1, gain_rate=1.0, coupling_val=0.01, interval=100)
+_weakly = partial(_drifting, batch=256, rate=0.1, gain_rate=1.0, coupling_val=0.01, interval=100,
+                  last_rate=0.0)
 
 AIS_PRESETS = {preset.name: preset for preset in (
     _drifting(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",

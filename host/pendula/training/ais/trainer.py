@@ -156,8 +156,8 @@ class Trainer:
     @cached_property
     def _optimisers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
         preset = self.preset
-        ramp = optax.linear_schedule(preset.rate, 0.05 * preset.rate, preset.iterations // 2,
-                                     preset.iterations // 2)
+        ramp = optax.linear_schedule(preset.rate, preset.last_rate * preset.rate,
+                                     preset.iterations // 2, preset.iterations // 2)
         codes, local_codes = (interval.hi / _RATE_CODE
                               for interval in (self.spec.code, self.spec.local_code))
         scales = (codes, local_codes, preset.gain_rate, preset.gain_rate)
