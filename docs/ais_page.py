@@ -31,7 +31,8 @@ def ais_page(table: Table) -> str:
              "worth.\n"]
     for path in sorted(FOLDER.glob("ais-scores-*.json")):
         parts += [_scores(path.stem.removeprefix("ais-scores-"), read(path.name), table)]
-    for name, section in (("float-models.json", _float_models), ("ais-in-loop.json", _in_loop),
+    for name, section in (("float-models.json", _float_models), ("ais-controls.json", _controls),
+                          ("ais-in-loop.json", _in_loop),
                           ("ais-ablations.json", _ablations),
                           ("ais-gradient.json", _gradient)):
         if (FOLDER / name).exists():
@@ -81,23 +82,59 @@ def _compared(device: dict[str, Any], model: dict[str, Any], key: str) -> tuple[
     return _mean(theirs), _interval(ratio, (ours - ratio * theirs) / theirs.mean())
 
 
+def _controls(found: dict[str, Any], table: Table) -> str:
+    devices = read("float-models.json")["models"]
+    rows = [[name, control, len(runs), *(_mean([run[key] for run in runs.values()])
+                                         for key in ("energy", "frechet"))]
+            for name, controls in found["models"].items()
+            for control, runs in {"device": devices[name]["device"], **controls}.items()]
+    return ("## Devices and controls\n\n"
+            f"{found['samples']:,} samples of each, against the same held-out images as above "
+            "(`benchmarks/controls.py`). Where a table of scores has one perceptron and one draw, "
+            "here a perceptron is trained for every seed; means and 95 % intervals over seeds, "
+            "which leave out the choice of held-out images.\n\n"
+            + table(["", "", "seeds", "energy distance", "Frechet distance"], rows))
+
+
+LOOP = {"blind": "blind", "without": "trained on without", "in_loop": "in the loop"}
+LOOP_FIGURES = {"energy": "energy distance", "frechet": "Frechet distance",
+                "confident": "confident"}
+
+
 def _in_loop(found: dict[str, Any], table: Table) -> str:
-    rows = []
-    for sigma in sorted({url.partition("mismatch=")[2].partition("&")[0]
-                         for url in found if "mismatch=" in url}):
-        runs = [row for url, row in found.items() if f"mismatch={sigma}&" in url]
-        gains = [row["blind"] - row["in_loop"] for row in runs]
-        rows.append([sigma, len(runs), *(_mean([row[name] for row in runs]) for name in
-                                         ("blind", "without", "in_loop")), _mean(gains)])
-    return ("## A device in the loop\n\n"
-            "`ais-digits` on twins whose parts are off (`benchmarks/in_loop.py`): trained without "
-            f"the device and loaded as it is (blind); after {found['updates']} more updates "
-            "without the device, as a control, and with that device in the loop. "
-            "Energy distance to held-out images in pixels; mean over devices and 95 % interval. "
-            f"On the ideal twin it is {found['ideal']:.4f}, for training images "
-            f"{found['floor']:.4f}.\n\n"
-            + table(["mismatch", "devices", "blind", "trained on without", "in the loop",
-                     "blind less in the loop"], rows))
+    parts = ["## A device in the loop\n",
+             "Shipped models on twins whose parts are off (`benchmarks/in_loop.py`): trained "
+             "without the device and loaded as they are (blind); after some more updates without "
+             "the device, as a control; and after as many with that device in the loop. Distances "
+             "to held-out images, and the share that the shipped classifier is sure of; means over "
+             "devices and 95 % intervals.\n"]
+    for known in found.values():
+        runs = list(known["devices"].values())
+        gains = [{name: run["blind"][name] - run["in_loop"][name] for name in LOOP_FIGURES}
+                 for run in runs]
+        rows = [["ideal device", *(f"{known['ideal'][name]:.4f}" for name in LOOP_FIGURES)],
+                *([label, *_means(run[state] for run in runs)] for state, label in LOOP.items()),
+                ["blind less in the loop", *_means(gains)],
+                ["training images", *(f"{known['floor'][name]:.4f}" for name in LOOP_FIGURES)]]
+        parts += [table([f"`{known['model']}`, {known['sigma']:.0%} off, {len(runs)} devices",
+                         *LOOP_FIGURES.values()], rows),
+                  f"{known['updates']} updates, {known['samples']:,} samples.{_gateware(known)}\n"]
+    return "\n".join(parts)
+
+
+def _gateware(known: dict[str, Any]) -> str:
+    if "gateware" not in known:
+        return ""
+    gateware, twin = known["gateware"], known["devices"]["1"]
+    same = "the same in every bit" if gateware["digest"] == twin["digest"] else "another one"
+    return (f" The first of these devices was in the loop as compiled gateware as well, "
+            f"`{gateware['url']}`: the program is {same}, after {gateware['seconds']:.0f} s (the "
+            f"twin: {twin['seconds']:.0f} s).")
+
+
+def _means(runs: Iterable[dict[str, float]]) -> list[str]:
+    kept = list(runs)
+    return [_mean([run[name] for run in kept]) for name in LOOP_FIGURES]
 
 
 def _mean(values: Any) -> str:

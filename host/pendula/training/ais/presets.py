@@ -150,19 +150,19 @@ class AisPreset:
 
 _drifting = partial(AisPreset, loss="drifting", batch=128, rate=0.05, steps=1, coupling_val=0.05,
                     critic=())
-_weakly = partial(_drifting, batch=256, rate=0.1, gain_rate=1.0, coupling_val=0.01, interval=100,
-                  last_rate=0.0)
+_weakly = partial(_drifting, batch=512, rate=0.1, gain_rate=1.0, coupling_val=0.01, interval=100,
+                  last_rate=0.0, degree=36)
+_calmly = partial(_weakly, filters=16, temperatures=(0.02, 0.05, 0.15, 0.4), loose=1 / 4)
 
 AIS_PRESETS = {preset.name: preset for preset in (
-    _drifting(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
-              data="digits", segments=16, degree=36, iterations=8000),
+    _calmly(name="ais-digits", summary="8x8 digits of scikit-learn, all ten classes",
+            data="digits", segments=16, iterations=1500, lyapunov=1.0),
     AisPreset(name="ais-digits-critic", summary="The same digits, against a Wasserstein critic",
               data="digits", degree=16, iterations=1500, critic=(128, 64)),
-    _weakly(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
-            data="mnist01-12", segments=24, degree=36, iterations=2400, batch=512, filters=16,
-            temperatures=(0.02, 0.05, 0.15, 0.4), lyapunov=4.0, loose=1 / 4),
+    _calmly(name="ais-mnist01-12", summary="MNIST's zeros and ones, 12x12 (needs --data)",
+            data="mnist01-12", segments=24, iterations=2400, lyapunov=4.0),
     _drifting(name="ais-mnist28", summary="MNIST, 28x28 (needs --data)",
               data="mnist", segments=16, iterations=5000, interval=100),
     _weakly(name="ais-fashion28", summary="Fashion-MNIST, 28x28 (needs --data)",
-            data="fashion-mnist", segments=16, degree=36, iterations=4000),
+            data="fashion-mnist", segments=16, iterations=2400),
 )}
