@@ -64,12 +64,13 @@ def main() -> None:
     arguments = parser.parse_args()
     found: dict[str, Any] = (json.loads(arguments.json.read_text()) if arguments.json.exists()
                              else {"samples": SAMPLES, "models": {}})
-    for seed, name, control in product(range(1, arguments.seeds + 1), arguments.models, CONTROLS):
+    seeds = [str(seed) for seed in range(1, arguments.seeds + 1)]
+    for seed, name, control in product(seeds, arguments.models, CONTROLS):
         rows = found["models"].setdefault(name, {}).setdefault(control, {})
-        if str(seed) not in rows:
-            rows[str(seed)] = measure(name, control, seed, arguments.data)
+        if seed not in rows:
+            rows[seed] = measure(name, control, int(seed), arguments.data)
             arguments.json.write_text(json.dumps(found, indent=1) + "\n")
-            print(name, control, seed, rows[str(seed)], flush=True)
+            print(name, control, seed, rows[seed], flush=True)
 
 
 if __name__ == "__main__":
