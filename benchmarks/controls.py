@@ -9,13 +9,12 @@ same held-out images. What is in the file is not run again.
 """
 
 import argparse
-import json
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from float_models import FOLDER, HELD_OUT, SAMPLES, judged
+from float_models import FOLDER, HELD_OUT, SAMPLES, fill, judged
 
 import pendula
 from pendula.metrics.floors import linear_gaussian
@@ -62,15 +61,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=FOLDER / "ais-controls.json")
     arguments = parser.parse_args()
-    found: dict[str, Any] = (json.loads(arguments.json.read_text()) if arguments.json.exists()
-                             else {"samples": SAMPLES, "models": {}})
-    seeds = [str(seed) for seed in range(1, arguments.seeds + 1)]
-    for seed, name, control in product(seeds, arguments.models, CONTROLS):
-        rows = found["models"].setdefault(name, {}).setdefault(control, {})
-        if seed not in rows:
-            rows[seed] = measure(name, control, int(seed), arguments.data)
-            arguments.json.write_text(json.dumps(found, indent=1) + "\n")
-            print(name, control, seed, rows[seed], flush=True)
+    for seed in range(1, arguments.seeds + 1):
+        for name, control in product(arguments.models, CONTROLS):
+            fill(arguments.json, name, control, seed,
+                 partial(measure, name, control, seed, arguments.data))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ features of the shipped classifier, once for every seed. What is in the file is 
 
 import argparse
 import json
-from itertools import product
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,18 @@ def variants(name: str) -> dict[str, str]:
     return {kind: url for kind, url in URLS.items() if kind != "real" or unrounded}
 
 
+def fill(path: Path, name: str, kind: str, seed: int,
+         measured: Callable[[], dict[str, float]]) -> None:
+    """Write one row of a file of figures down, unless it is there."""
+    found: dict[str, Any] = (json.loads(path.read_text()) if path.exists()
+                             else {"samples": SAMPLES, "models": {}})
+    rows = found["models"].setdefault(name, {}).setdefault(kind, {})
+    if str(seed) not in rows:
+        rows[str(seed)] = measured()
+        path.write_text(json.dumps(found, indent=1) + "\n")
+        print(name, kind, seed, rows[str(seed)], flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=MODELS, metavar="MODEL")
@@ -59,16 +72,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=FOLDER / "float-models.json")
     arguments = parser.parse_args()
-    found: dict[str, Any] = (json.loads(arguments.json.read_text()) if arguments.json.exists()
-                             else {"samples": SAMPLES, "models": {}})
-    seeds = [str(seed) for seed in range(1, arguments.seeds + 1)]
-    for seed, name in product(seeds, arguments.models):
-        for kind, url in variants(name).items():
-            rows = found["models"].setdefault(name, {}).setdefault(kind, {})
-            if seed not in rows:
-                rows[seed] = measure(name, url, int(seed), arguments.data)
-                arguments.json.write_text(json.dumps(found, indent=1) + "\n")
-                print(name, kind, seed, rows[seed], flush=True)
+    for seed in range(1, arguments.seeds + 1):
+        for name in arguments.models:
+            for kind, url in variants(name).items():
+                fill(arguments.json, name, kind, seed,
+                     partial(measure, name, url, seed, arguments.data))
 
 
 if __name__ == "__main__":
