@@ -65,17 +65,15 @@ class Case:
         sure = classifier.sure(odds, self.images.train_labels)
         return {**judged(images, self.held_out, self.preset.data), "confident": float(sure.mean())}
 
-    def _seen(self) -> FloatArray:
-        return np.random.default_rng(1).permutation(self.images.train)[:SAMPLES]
-
     def url(self, scheme: str, seed: int) -> str:
         return f"{scheme}://?mismatch={self.sigma}&mismatch_seed={seed}"
 
     def ideal(self) -> Row:
         """Return what the model does on a device whose parts are right, and training images."""
-        return {"model": self.name, "sigma": self.sigma, "updates": UPDATES, "samples": SAMPLES,
+        seen = np.random.default_rng(1).permutation(self.images.train)[:SAMPLES]
+        return {"sigma": self.sigma, "updates": UPDATES, "samples": SAMPLES,
                 "blind_digest": self.blind.digest, "ideal": self.judged(self.blind, "twin://"),
-                "floor": self._judged(self._seen()), "devices": {}}
+                "floor": self._judged(seen), "devices": {}}
 
     def device(self, seed: int, without: Program) -> Row:
         url = self.url("twin", seed)

@@ -108,7 +108,7 @@ def _in_loop(found: dict[str, Any], table: Table) -> str:
              "the device, as a control; and after as many with that device in the loop. Distances "
              "to held-out images, and the share that the shipped classifier is sure of; means over "
              "devices and 95 % intervals.\n"]
-    for known in found.values():
+    for model, known in found.items():
         runs = list(known["devices"].values())
         gains = [{name: run["blind"][name] - run["in_loop"][name] for name in LOOP_FIGURES}
                  for run in runs]
@@ -116,7 +116,7 @@ def _in_loop(found: dict[str, Any], table: Table) -> str:
                 *([label, *_means(run[state] for run in runs)] for state, label in LOOP.items()),
                 ["blind less in the loop", *_means(gains)],
                 ["training images", *(f"{known['floor'][name]:.4f}" for name in LOOP_FIGURES)]]
-        parts += [table([f"`{known['model']}`, {known['sigma']:.0%} off, {len(runs)} devices",
+        parts += [table([f"`{model}`, {known['sigma']:.0%} off, {len(runs)} devices",
                          *LOOP_FIGURES.values()], rows),
                   f"{known['updates']} updates, {known['samples']:,} samples.{_gateware(known)}\n"]
     return "\n".join(parts)
